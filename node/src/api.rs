@@ -1,0 +1,191 @@
+//! The client's vocabulary: requests, statements, values, read levels, results and errors.
+//!
+//! A client sends one [`Request`] to any node and gets one [`Response`]. A node that does not lead passes the request on
+//! to the leader, at most once. What a client may conclude from an error is said by [`Error::is_unknown`]: an unknown
+//! outcome means that the write may have happened, may still happen, or may never happen.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What a client asks of a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The client's session and the number of this request within it, once the client has registered a session.
+    pub session: Option<SessionSequence>,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// A session and the sequence number of a request within it. A retried request carries the same pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionSequence {
+    /// The index of the log entry that registered the session.
+    pub session: u64,
+    /// The number of the request within the session, from 1.
+    pub sequence: u64,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Statements that may write. They go through the log.
+    Execute(Batch),
+    /// Statements that only read, at a level of consistency.
+    Query(Batch, ReadLevel),
+}
+
+/// Statements that travel as one log entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The statements, in order.
+    pub statements: Vec<Statement>,
+    /// Whether the first failing statement undoes the whole batch. Otherwise each statement stands alone: one that
+    /// fails leaves nothing behind and the next ones run.
+    pub atomic: bool,
+}
+
+/// One SQL statement and the values bound to its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Exactly one statement of SQLite's SQL.
+    pub sql: String,
+    /// The values of its parameters.
+    pub parameters: Parameters,
+}
+
+/// The values of a statement's parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Parameters {
+    /// The first value goes to `?1`, the second to `?2`, and so on; as many as the statement has.
+    Positional(Vec<Value>),
+    /// Values by name, without the `:`, `@` or `$`; exactly those that the statement names.
+    Named(Vec<(String, Value)>),
+}
+
+/// A value of one of SQLite's five storage classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// A 64-bit signed integer.
+    Integer(i64),
+    /// A 64-bit float. NaN becomes NULL when it is bound, as in SQLite.
+    Real(f64),
+    /// Text. It may contain NUL characters.
+    Text(String),
+    /// Bytes.
+    Blob(Bytes),
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReadLevel {
+    /// Through the log, like a write: it sees every write that was acknowledged before it was asked.
+    Strong,
+}
+
+/// What a node answers.
+pub type Response = Result<Reply, Error>;
+
+/// The result of a request that was executed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The index of the log entry that did it.
+    pub index: u64,
+    /// The term of that entry.
+    pub term: u64,
+    /// One result a statement. In an atomic batch that failed, the failing statement's error is the last.
+    pub results: Vec<StatementResult>,
+}
+
+/// What one statement did.
+pub type StatementResult = Result<Rows, SqlError>;
+
+/// The rows that a statement returned and the number of rows that it changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rows {
+    /// Names of the result columns; empty for a statement that returns no rows.
+    pub columns: Vec<String>,
+    /// The rows, each with one value a column.
+    pub rows: Vec<Vec<Value>>,
+    /// Rows inserted, updated or deleted by the statement itself, as `sqlite3_changes` counts them.
+    pub rows_affected: u64,
+}
+
+/// An error that is part of the result: the same on every replica, with no effect left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct SqlError {
+    /// SQLite's extended result code, for instance 2067 for a violated UNIQUE constraint; 0 where Lockstep itself refuses.
+    pub code: i32,
+    /// What is wrong, and where Lockstep refuses, what to write instead.
+    pub message: String,
+}
+
+/// Why a request got no reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Error {
+    /// The node does not lead and knows no leader, or the request was already passed on once. Nothing was done.
+    #[error("not the leader{}", .leader.as_ref().map(|l| format!("; {l} is")).unwrap_or_default())]
+    NotLeader {
+        /// The address of the leader, if the node knows it.
+        leader: Option<String>,
+    },
+    /// The node has taken on as much as it can. Nothing was done; try again later.
+    #[error("busy: too many requests are waiting for the log; try again later")]
+    Busy,
+    /// The request is malformed or asks for what the node does not do. Nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// The outcome is unknown: the node lost its leadership, or the connection broke, after the request was taken on.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+}
+
+impl Error {
+    /// Whether the request may have been executed, now or later.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Error::Unknown(_))
+    }
+}
+
+impl Statement {
+    /// A statement without parameters.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Statement { sql: sql.into(), parameters: Parameters::Positional(Vec::new()) }
+    }
+
+    /// A statement whose parameters are given in order.
+    pub fn with(sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Self {
+        Statement { sql: sql.into(), parameters: Parameters::Positional(values.into_iter().collect()) }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Value::Integer(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Value::Text(value.to_owned())
+    }
+}
+
+impl std::fmt::Display for Value {
+    /// Writes the value as an SQL literal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Null => f.write_str("NULL"),
+            Value::Integer(value) => write!(f, "{value}"),
+            Value::Real(value) => write!(f, "{value:?}"),
+            Value::Text(value) => write!(f, "'{}'", value.replace('\'', "''")),
+            Value::Blob(value) => {
+                f.write_str("x'")?;
+                value.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("'")
+            }
+        }
+    }
+}

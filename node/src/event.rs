@@ -1,0 +1,95 @@
+//! What a node says of itself: one vocabulary for metrics, verdicts, traces and reports.
+//!
+//! An event is a fact, recorded after it happened. Verdicts are computed from them, so each says exactly when it is recorded.
+
+use crate::raft::{Index, NodeId, Role, Term};
+use crate::sqlite::Digest;
+
+/// Something that happened inside a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The node read its disk and begins to take part. Recorded once a boot, before any message leaves.
+    Booted {
+        /// The node's id, drawn when its disk was formatted.
+        id: NodeId,
+        /// The number of this boot, from 1.
+        epoch: u64,
+        /// The term read from disk.
+        term: Term,
+        /// The last index of the log read from disk.
+        last: Index,
+        /// The applied index found in the database.
+        applied: Index,
+    },
+    /// The node took on a role in a term. Recorded when the core decides, before a message of that role leaves.
+    Role {
+        /// The role.
+        role: Role,
+        /// The term.
+        term: Term,
+    },
+    /// The node learned who leads this term.
+    Follows {
+        /// The leader.
+        leader: NodeId,
+        /// The term.
+        term: Term,
+    },
+    /// The node grants its vote. Recorded when the core decides; the grant leaves after the vote is durable.
+    Voted {
+        /// Who asked for it.
+        candidate: NodeId,
+        /// The term.
+        term: Term,
+    },
+    /// An entry was written to the log; it is not yet durable.
+    Appended {
+        /// Its index.
+        index: Index,
+        /// Its term.
+        term: Term,
+        /// A hash of this entry and all before it: two logs that agree here agree on the whole prefix.
+        chain: u64,
+    },
+    /// The log was cut: this index and all after it are gone.
+    Truncated {
+        /// The first index that is gone.
+        from: Index,
+    },
+    /// All entries up to this index are durable on this node.
+    Persisted {
+        /// The index.
+        index: Index,
+    },
+    /// The node learned that all entries up to this index are committed.
+    Committed {
+        /// The index.
+        index: Index,
+    },
+    /// An entry was executed, and the transaction that holds its effects was committed.
+    Applied {
+        /// Its index.
+        index: Index,
+        /// Its term.
+        term: Term,
+        /// A hash of the entry's term, kind and payload.
+        entry: u64,
+        /// The digest of the database's contents after it.
+        digest: Digest,
+    },
+    /// SQLite's write-ahead log was copied into the database file.
+    Checkpointed {
+        /// The applied index that is now durable, if the checkpoint proves one.
+        durable: Option<Index>,
+    },
+    /// The log's tail was found torn at boot and trimmed; nothing of it was ever reported durable.
+    TornTail {
+        /// The first index that may have been lost.
+        from: Index,
+    },
+    /// The node stops by its own decision: it must not go on.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,195 @@
+//! What goes into the core and what comes out: [`Input`], [`Message`], [`Effects`].
+//!
+//! # Before this leaves, that is durable
+//!
+//! | before this leaves | this is durable |
+//! |---|---|
+//! | a granted vote | term and vote |
+//! | a request for votes, and the candidate's own vote counted | term and vote |
+//! | an answer that carries a newer term | that term |
+//! | a successful append reply up to index m | the entries up to m, any truncation before them, the term |
+//! | the leader's own copy of an entry counted | the entry, in its own log |
+//! | a pre-vote, its answer, appends and heartbeats of a leader, their liveness answers | nothing beyond the sender's term |
+//!
+//! The core sorts its messages accordingly into [`Effects::msgs_now`] and [`Effects::msgs_after_sync`].
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, EntryKind, HardState, Index, NodeId, Position, Role, Term};
+
+/// Something that happens to the core. Nothing else changes its state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// So many ticks of the node's monotonic clock passed since the last one. The host caps what passed during a pause.
+    Tick(u32),
+    /// A message came from a peer.
+    Message {
+        /// Who sent it.
+        from: NodeId,
+        /// What it says.
+        message: Message,
+    },
+    /// The host wants an entry appended. The answer is in [`Effects::proposals`].
+    Propose {
+        /// Names the proposal in the answer.
+        id: ProposalId,
+        /// The kind of entry.
+        kind: EntryKind,
+        /// Its payload.
+        payload: Bytes,
+    },
+    /// Everything up to and including this batch is durable. Batches complete in order.
+    Persisted {
+        /// As numbered by [`Effects::batch`].
+        batch: Batch,
+    },
+    /// The randomised election timeout that [`Effects::wants_election_timeout`] asked for.
+    ElectionTimeout {
+        /// Its length.
+        ticks: u32,
+    },
+}
+
+/// A batch of changes to the log and the hard state, numbered from 1 within a boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Batch(pub u64);
+
+/// A proposal of the host's, numbered by the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProposalId(pub u64);
+
+/// What one node says to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Message {
+    /// The sender's term. A pre-vote carries the term that its sender would campaign in.
+    pub term: Term,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The kinds of messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Body {
+    /// Would you vote for me?
+    PreVote {
+        /// The end of the sender's log.
+        last: Position,
+        /// Numbers the sender's pre-vote rounds, so that answers of an older round do not count.
+        round: u64,
+    },
+    /// The answer to a pre-vote. A refusal carries the responder's own term, which the asker adopts if it is newer.
+    PreVoteReply {
+        /// Whether it would.
+        granted: bool,
+        /// As asked.
+        round: u64,
+    },
+    /// Vote for me.
+    Vote {
+        /// The end of the sender's log.
+        last: Position,
+    },
+    /// The answer to a request for a vote.
+    VoteReply {
+        /// Whether it got it.
+        granted: bool,
+    },
+    /// Entries to append after `previous`.
+    Append {
+        /// The entry before the first one.
+        previous: Position,
+        /// The entries, without gaps. Empty when the leader probes.
+        entries: Vec<Entry>,
+        /// The leader's commit index.
+        commit: Index,
+    },
+    /// The entries are durable up to this index.
+    Appended {
+        /// The last index that is known to match the leader's log.
+        matched: Index,
+    },
+    /// The entries do not fit.
+    Rejected {
+        /// The index of `previous` as the leader sent it.
+        previous: Index,
+        /// The greatest position of the sender's log at or below `previous` that may match: the leader goes on there.
+        hint: Position,
+    },
+    /// I lead. Sent when there is nothing else to send.
+    Heartbeat {
+        /// The commit index, but never more than is known to match the receiver's log.
+        commit: Index,
+    },
+    /// I am here. It says nothing of the log.
+    HeartbeatReply,
+}
+
+/// What the host must do, in this order: write the batch, send `msgs_now`, begin the sync of the batch, and when it is
+/// durable tell the core and send `msgs_after_sync`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Effects {
+    /// The new hard state. It is durable before the batch's entries are written.
+    pub hard_state: Option<HardState>,
+    /// Remove this index and all after it before appending.
+    pub truncate_from: Option<Index>,
+    /// Append these.
+    pub append: Vec<Entry>,
+    /// The number of the batch that the three above make up, or of the newest one before if they are empty.
+    pub batch: Batch,
+    /// Messages that may leave at once.
+    pub msgs_now: Vec<(NodeId, Message)>,
+    /// Messages that must not leave before `batch` is durable.
+    pub msgs_after_sync: Vec<(NodeId, Message)>,
+    /// Entries up to this index may be applied: they are committed, and durable here. Set when it grew.
+    pub apply_to: Option<Index>,
+    /// What became of proposals.
+    pub proposals: Vec<(ProposalId, Result<Position, ProposeError>)>,
+    /// The core wants [`Input::ElectionTimeout`] with a new random number.
+    pub wants_election_timeout: bool,
+    /// What happened, for the record.
+    pub notes: Vec<Note>,
+}
+
+/// Why a proposal was not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProposeError {
+    /// The node does not lead.
+    NotLeader {
+        /// Who does, if known.
+        leader: Option<NodeId>,
+    },
+    /// Too much is uncommitted already.
+    Busy,
+}
+
+/// Something that happened inside the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// The node took on a role.
+    Role {
+        /// The role.
+        role: Role,
+        /// The term.
+        term: Term,
+    },
+    /// The node learned who leads.
+    Follows {
+        /// The leader.
+        leader: NodeId,
+        /// The term.
+        term: Term,
+    },
+    /// The node decided to grant its vote.
+    Voted {
+        /// Who asked.
+        candidate: NodeId,
+        /// The term.
+        term: Term,
+    },
+    /// The commit index grew.
+    Committed {
+        /// To this index.
+        index: Index,
+    },
+}

@@ -1,0 +1,90 @@
+//! Everything that happens in a run, in order: what nodes say, what faults do, what phases begin.
+
+use std::time::Duration;
+
+use lockstep_node::event::Event;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// When, in the world's time since its beginning.
+    pub at: Duration,
+    /// What.
+    pub what: What,
+}
+
+/// A machine of the world, from 0: machine 0 is called `n1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Machine(pub u32);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A node said this of itself.
+    Node(Machine, Event),
+    /// A fault struck or ended.
+    Fault(FaultRecord),
+    /// The process on a machine ended.
+    Down(Machine, Down),
+    /// A machine's process was started.
+    Up(Machine),
+    /// A client's operation was acknowledged.
+    Acknowledged {
+        /// The client, from 1.
+        client: u32,
+        /// The index it was told.
+        index: u64,
+    },
+    /// A phase began.
+    Phase(Phase),
+}
+
+/// Why a process ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Down {
+    /// It was killed; the page cache stays.
+    Killed,
+    /// The machine lost power.
+    PowerCut {
+        /// Writes that no completed sync covered: how many were kept, forgotten and torn.
+        kept: u64,
+        /// Forgotten.
+        lost: u64,
+        /// Torn.
+        torn: u64,
+    },
+    /// The node stopped by its own decision.
+    Stopped(String),
+    /// The node's code panicked.
+    Panicked(String),
+}
+
+/// A fault that struck or ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultRecord {
+    /// The fault, as listed in the scenario, from 0.
+    pub event: usize,
+    /// Whether it struck (or else ended).
+    pub struck: bool,
+    /// In words, with the machines it was resolved to: `power-cut n2 for 1s`.
+    pub text: String,
+}
+
+/// The phases of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The schema is being set up on a healthy cluster.
+    Setup,
+    /// Clients work, faults strike.
+    Faults,
+    /// Everything is healed; the cluster must converge.
+    Settle,
+    /// Replicas are compared.
+    Inspect,
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "n{}", self.0 + 1)
+    }
+}

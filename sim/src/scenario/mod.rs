@@ -1,0 +1,3 @@
+//! The scenario file format.
+
+pub mod model;
