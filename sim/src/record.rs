@@ -5,7 +5,7 @@ use std::time::Duration;
 use lockstep_node::event::Event;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recorded {
     /// When, in the world's time since its beginning.
     pub at: Duration,
@@ -18,7 +18,7 @@ pub struct Recorded {
 pub struct Machine(pub u32);
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     /// A node said this of itself.
     Node(Machine, Event),
@@ -40,7 +40,7 @@ pub enum What {
 }
 
 /// Why a process ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Down {
     /// It was killed; the page cache stays.
     Killed,
@@ -60,7 +60,7 @@ pub enum Down {
 }
 
 /// A fault that struck or ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FaultRecord {
     /// The fault, as listed in the scenario, from 0.
     pub event: usize,
@@ -71,7 +71,7 @@ pub struct FaultRecord {
 }
 
 /// The phases of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// The schema is being set up on a healthy cluster.
     Setup,

@@ -3,6 +3,7 @@
 //! Two runs of one seed must end with the same digest. To name the first difference, a run can keep the digest after
 //! each event of the world.
 
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -45,6 +46,13 @@ impl Trace {
         self.enter_hash(item, number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ item as u64);
     }
 
+    /// Enters a value, field by field, without formatting it.
+    pub fn enter_hashed(&self, item: Item, value: &impl Hash) {
+        let mut fold = Fold(item as u64);
+        value.hash(&mut fold);
+        self.enter_hash(item, fold.0);
+    }
+
     fn enter_hash(&self, item: Item, hash: u64) {
         let mut state = self.0.lock().expect("the digest's lock is never held across a panic");
         state.items += 1;
@@ -56,5 +64,38 @@ impl Trace {
     pub fn digest(&self) -> u128 {
         let state = self.0.lock().expect("the digest's lock is never held across a panic");
         (u128::from(state.high) << 64 | u128::from(state.low)) ^ u128::from(state.items)
+    }
+}
+
+/// A hasher that depends on the values only: not on addresses, and not on the process as the standard one does.
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

@@ -1,0 +1,129 @@
+//! Executing committed entries: one job at a time, away from the node's loop.
+//!
+//! The state machine travels into the job and comes back with its outcome, so that two jobs at once are impossible.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::requests::Requests;
+use super::{Options, Stop};
+use crate::event::Event;
+use crate::host::{Host, Outcome, Work};
+use crate::raft::{Index, Position, Raft, Rules};
+use crate::sqlite::Digest;
+use crate::state_machine::{Applied, Checkpoint, Fatal, StateMachine};
+
+/// The state machine and what it is doing.
+pub(super) struct Applier<R: Rules> {
+    /// `None` while a job has it.
+    idle: Option<Box<StateMachine<R>>>,
+    /// The last entry that was executed.
+    applied: Position,
+    /// The time given to the newest entry that this node proposed, in microseconds since 1970.
+    newest_time_us: u64,
+    /// Frames in SQLite's log that no checkpoint has copied.
+    wal_frames: u32,
+    digest_every: u64,
+    /// Digests at reported indexes, oldest first, until a newer one of them is durable.
+    reports: VecDeque<(Index, Digest)>,
+}
+
+/// What comes back from a job.
+struct Done<R: Rules> {
+    state_machine: Box<StateMachine<R>>,
+    outcome: Result<Step, Fatal>,
+}
+
+/// What a job did.
+enum Step {
+    Applied(Vec<Applied>),
+    Checkpointed(Checkpoint),
+}
+
+impl<R: Rules> Applier<R> {
+    pub(super) fn new(state_machine: StateMachine<R>, options: &Options) -> Self {
+        Applier {
+            applied: state_machine.applied(),
+            wal_frames: state_machine.wal_frames(),
+            newest_time_us: 0,
+            digest_every: options.digest_every,
+            reports: VecDeque::new(),
+            idle: Some(Box::new(state_machine)),
+        }
+    }
+
+    /// Starts the next job if none is running and there is something to do.
+    pub(super) fn start<H: Host>(&mut self, host: &mut H, raft: &Raft<R>, options: &Options) {
+        if self.idle.is_none() {
+            return;
+        }
+        if self.wal_frames >= options.checkpoint_frames {
+            return self.run(host, Work::Checkpoint, |machine| machine.checkpoint().map(Step::Checkpointed));
+        }
+        let last = raft.apply_to().min(Index(self.applied.index.0 + options.apply_entries_max as u64));
+        if last > self.applied.index {
+            let entries = raft.entries(self.applied.index.next(), last).to_vec();
+            self.run(host, Work::Commit, move |machine| machine.apply(&entries).map(Step::Applied));
+        }
+    }
+
+    fn run<H: Host>(
+        &mut self,
+        host: &mut H,
+        work: Work,
+        step: impl FnOnce(&mut StateMachine<R>) -> Result<Step, Fatal> + Send + 'static,
+    ) {
+        let mut state_machine = self.idle.take().expect("a job starts only when none is running");
+        let job = move || {
+            let outcome = step(&mut state_machine);
+            Outcome(Box::new(Done { state_machine, outcome }))
+        };
+        host.run(work, Box::new(job));
+    }
+
+    /// Takes the state machine back from a job and answers who waited for it.
+    pub(super) fn finished<H: Host>(
+        &mut self,
+        host: &mut H,
+        outcome: Outcome,
+        requests: &mut Requests,
+    ) -> Result<(), Stop> {
+        let done = outcome.0.downcast::<Done<R>>().expect("only this applier starts jobs");
+        assert!(self.idle.is_none(), "two jobs ran at once");
+        self.wal_frames = done.state_machine.wal_frames();
+        self.idle = Some(done.state_machine);
+        match done.outcome? {
+            Step::Applied(entries) => entries.into_iter().for_each(|entry| self.executed(host, entry, requests)),
+            Step::Checkpointed(checkpoint) => host.record(Event::Checkpointed { durable: checkpoint.durable }),
+        }
+        Ok(())
+    }
+
+    fn executed<H: Host>(&mut self, host: &mut H, entry: Applied, requests: &mut Requests) {
+        let Position { term, index } = entry.position;
+        assert!(index == self.applied.index.next(), "entry {index} executed after {}", self.applied.index);
+        self.applied = entry.position;
+        if index.0 % self.digest_every == 0 {
+            self.reports.push_back((index, entry.digest));
+        }
+        host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest });
+        requests.executed(host, entry.position, entry.results);
+    }
+
+    /// The digest at the newest reported index that is executed and durable in the log.
+    pub(super) fn report(&mut self, durable: Index) -> Option<(Index, Digest)> {
+        let mut newest = None;
+        while let Some(report) = self.reports.pop_front_if(|(index, _)| *index <= durable) {
+            newest = Some(report);
+        }
+        newest
+    }
+
+    /// The time that a new entry carries: the machine's own, but never less than an earlier entry's of this leader. The
+    /// state machine holds it above the entries of other leaders.
+    pub(super) fn entry_time(&mut self, wall: Duration) -> u64 {
+        let now_us = u64::try_from(wall.as_micros()).unwrap_or(u64::MAX);
+        self.newest_time_us = self.newest_time_us.max(now_us);
+        self.newest_time_us
+    }
+}

@@ -1,0 +1,103 @@
+//! From a disk to a running replica.
+//!
+//! Nothing read at boot is taken for durable: a page cache may hand back what a failed or missing sync never wrote. The
+//! log store proves its own tail; SQLite's log is copied, synced and renamed here before SQLite opens it. Only then does
+//! a message leave, since every message claims something about what this node holds.
+
+use std::collections::VecDeque;
+
+use super::apply::Applier;
+use super::peers::Peers;
+use super::requests::Requests;
+use super::{Options, Replica, Stop};
+use crate::event::Event;
+use crate::host::{Host, Input, Outcome, Work};
+use crate::log_store::{self, Opened};
+use crate::prove;
+use crate::raft::{self, Batch, Index, Raft, Rules};
+use crate::state_machine::{self, Fatal, StateMachine};
+
+/// Reads the disk and builds a replica that has said nothing yet.
+pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
+    let opened = log_store::open(host).await?;
+    let database = log_store::database_file(opened.superblock.generation);
+    prove::prove(host, &format!("{database}-wal")).await?;
+    let state_machine = open_database(host, database, &options, rules.clone()).await?;
+    agree(&opened, &state_machine)?;
+    host.record(Event::Booted {
+        id: opened.superblock.node,
+        epoch: opened.superblock.epoch,
+        term: opened.hard_state.term,
+        last: opened.entries.last().map_or(Index(0), |entry| entry.index),
+        applied: state_machine.applied().index,
+    });
+    if let Some(from) = opened.torn {
+        host.record(Event::TornTail { from });
+    }
+    Ok(replica(host, opened, state_machine, options, rules))
+}
+
+/// Opening reads the whole database: it is a job like any other, so that it takes its time in the simulation too.
+async fn open_database<H: Host, R: Rules>(
+    host: &mut H,
+    file: String,
+    options: &Options,
+    rules: R,
+) -> Result<StateMachine<R>, Stop> {
+    let vfs = host.sqlite_vfs();
+    let database = state_machine::Options { page_bytes: options.page_bytes };
+    let job = move || Outcome(Box::new(StateMachine::open(&vfs, &file, &database, rules)));
+    host.run(Work::Open, Box::new(job));
+    loop {
+        if let Input::Finished(outcome) = host.next().await? {
+            let opened = outcome.0.downcast::<Result<StateMachine<R>, Fatal>>().expect("only this job was started");
+            return Ok((*opened)?);
+        }
+    }
+}
+
+/// The database holds a prefix of the log: entries are executed only when they are durable in the log.
+fn agree<R: Rules>(opened: &Opened, state_machine: &StateMachine<R>) -> Result<(), Stop> {
+    let applied = state_machine.applied();
+    let logged = match applied.index.0.checked_sub(1) {
+        None => return Ok(()),
+        Some(place) => opened.entries.get(place as usize).map(raft::Entry::position),
+    };
+    if logged == Some(applied) {
+        return Ok(());
+    }
+    let found = logged.map_or("ends before it".into(), |position| format!("has {position} there"));
+    Err(Stop::Contradiction(format!(
+        "the database has executed entry {applied} but the log {found}; one of the two files is not this node's own"
+    )))
+}
+
+fn replica<H: Host, R: Rules>(
+    host: &mut H,
+    opened: Opened,
+    state_machine: StateMachine<R>,
+    options: Options,
+    rules: R,
+) -> Replica<R> {
+    let superblock = opened.superblock;
+    let ticks = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
+    let core = raft::Options {
+        heartbeat_ticks: ticks(options.heartbeat),
+        election_ticks: ticks(options.election_min),
+        max_append_bytes: options.append_bytes_max,
+        max_inflight: options.inflight_max,
+        max_uncommitted_bytes: options.uncommitted_bytes_max,
+    };
+    Replica {
+        peers: Peers::new(superblock.cluster, superblock.node, superblock.epoch, &opened.entries),
+        raft: Raft::new(core, superblock.node, opened.hard_state, opened.entries, rules),
+        log: opened.store,
+        requests: Requests::default(),
+        applier: Applier::new(state_machine, &options),
+        held: VecDeque::new(),
+        durable: Batch(0),
+        ticked: host.monotonic(),
+        armed: None,
+        options,
+    }
+}

@@ -1,0 +1,305 @@
+//! The replica: takes what happens to a node in order, and carries out what follows from it in order.
+//!
+//! ```text
+//!            ┌── message, timer, request ──▶ raft.step ─┐
+//! host.next ─┤                                          ├─▶ effects ─▶ log.submit ─▶ sync ─┐
+//!            ├── synced ──▶ log.synced ──▶ raft.step ───┘      │                           │
+//!            └── finished (apply, checkpoint) ──▶ replies      └─▶ messages now, messages ◀┘
+//!                                                                   after the sync
+//! ```
+//!
+//! This is the only asynchronous code of a node, and it awaits one thing only: the next input. Nothing in here blocks:
+//! a sync is an input when it completes, executing entries is a job whose outcome is an input.
+//!
+//! **Contract:** a message that the core handed out as [`Effects::msgs_after_sync`] leaves after its batch is durable; a
+//! client's reply leaves after the transaction that holds its effects has committed. Whatever fails in a way that is not
+//! part of a result ends the node ([`Stop`]): it never goes on with less than it promised.
+
+mod apply;
+mod boot;
+mod peers;
+mod requests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::host::{Dead, Host, Input};
+use crate::log_store::{BootError, LogError, LogStore};
+use crate::raft::{self, Batch, Effects, Message, NodeId, Note, Raft, Role, Rules};
+use crate::state_machine::Fatal;
+use crate::wire;
+
+use apply::Applier;
+use peers::Peers;
+use requests::Requests;
+
+/// How a node is set up. Every node of a cluster should have the same.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The shortest election timeout.
+    pub election_min: Duration,
+    /// The longest election timeout. Each is drawn between the two.
+    pub election_max: Duration,
+    /// The time between two heartbeats of a leader that has nothing else to say.
+    pub heartbeat: Duration,
+    /// The most bytes of payload in one append message; a single larger entry still travels.
+    pub append_bytes_max: usize,
+    /// The most append messages to one peer that wait for their answer.
+    pub inflight_max: usize,
+    /// The most bytes of payload that wait to be committed. Beyond it clients are told that the node is busy.
+    pub uncommitted_bytes_max: usize,
+    /// The most bytes of one request's statements and values.
+    pub request_bytes_max: usize,
+    /// The most entries executed in one transaction.
+    pub apply_entries_max: usize,
+    /// SQLite's log is copied into the database file when it has grown by so many frames.
+    pub checkpoint_frames: u32,
+    /// The size of a database page in bytes, for a new database.
+    pub page_bytes: u32,
+    /// Replicas report their digest at every index that this divides.
+    pub digest_every: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(50),
+            append_bytes_max: 1 << 20,
+            inflight_max: 64,
+            uncommitted_bytes_max: 64 << 20,
+            request_bytes_max: 8 << 20,
+            apply_entries_max: 256,
+            checkpoint_frames: 1000,
+            page_bytes: 4096,
+            digest_every: 64,
+        }
+    }
+}
+
+/// Why a node stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The world ended this boot.
+    #[error(transparent)]
+    Dead(#[from] Dead),
+    /// The node could not be started from its disk.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// The log could not be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The database could not be read or written.
+    #[error(transparent)]
+    Database(#[from] Fatal),
+    /// Log and database contradict each other.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+/// Runs a node until its boot ends. Its disk must have been formatted.
+///
+/// # Errors
+/// Always: the reason why it stopped. Any but [`Stop::Dead`] was recorded as [`Event::Stopped`].
+pub async fn run<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Stop {
+    let stop = match boot::boot(host, options, rules).await {
+        Ok(replica) => replica.serve(host).await,
+        Err(stop) => stop,
+    };
+    if !matches!(stop, Stop::Dead(_)) {
+        host.record(Event::Stopped { reason: stop.to_string() });
+    }
+    stop
+}
+
+/// A node that has booted.
+struct Replica<R: Rules> {
+    options: Options,
+    raft: Raft<R>,
+    log: LogStore,
+    peers: Peers,
+    requests: Requests,
+    applier: Applier<R>,
+    /// Messages that wait for their batch, in order of batches.
+    held: VecDeque<(Batch, NodeId, Message)>,
+    /// The newest batch known durable.
+    durable: Batch,
+    /// The monotonic time up to which the core has been told of ticks.
+    ticked: Duration,
+    /// The monotonic time for which the host was last asked to wake this node.
+    armed: Option<Duration>,
+}
+
+/// The core counts milliseconds.
+const TICK: Duration = Duration::from_millis(1);
+
+impl<R: Rules> Replica<R> {
+    async fn serve<H: Host>(mut self, host: &mut H) -> Stop {
+        loop {
+            if let Err(stop) = self.turn(host) {
+                return stop;
+            }
+            let input = match host.next().await {
+                Ok(input) => input,
+                Err(dead) => return dead.into(),
+            };
+            if let Err(stop) = self.take(host, input) {
+                return stop;
+            }
+        }
+    }
+
+    /// Hands one input to whom it is for.
+    fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
+        self.tick(host);
+        match input {
+            Input::Message { from: _, bytes } => {
+                if let Some((from, message)) = self.peers.open(&bytes) {
+                    self.raft.step(raft::Input::Message { from, message });
+                }
+            }
+            Input::Request { id, bytes } => self.asked(host, id, &bytes),
+            Input::Response { call, answer } => self.requests.passed_back(host, call, answer),
+            Input::Timer => self.armed = None,
+            Input::Synced { ticket, result } => {
+                if let Some(batch) = self.log.synced(host, ticket, result)? {
+                    self.raft.step(raft::Input::Persisted { batch });
+                    self.release(host, batch);
+                }
+            }
+            Input::Finished(outcome) => {
+                self.applier.finished(host, outcome, &mut self.requests)?;
+                self.peers.report(self.applier.report(self.raft.durable()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out everything that follows from the last input, then sets the timer.
+    fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
+        loop {
+            let effects = self.raft.take_effects();
+            if effects == Effects::default() || self.carry_out(host, effects)? {
+                break;
+            }
+        }
+        self.applier.start(host, &self.raft, &self.options);
+        self.arm(host);
+        Ok(())
+    }
+
+    /// Carries out one set of effects, in the order that the core's contract names. Returns whether that was all.
+    fn carry_out<H: Host>(&mut self, host: &mut H, effects: Effects) -> Result<bool, Stop> {
+        self.note(host, &effects.notes);
+        let batch = effects.batch;
+        self.write(host, batch, effects.hard_state, effects.truncate_from, effects.append)?;
+        for (to, message) in effects.msgs_now {
+            self.peers.send(host, to, message);
+        }
+        for (to, message) in effects.msgs_after_sync {
+            if batch <= self.durable {
+                self.peers.send(host, to, message);
+            } else {
+                self.held.push_back((batch, to, message));
+            }
+        }
+        for (proposal, result) in effects.proposals {
+            let leader = self.raft.leader().and_then(|id| self.peers.address(id));
+            self.requests.proposed(host, proposal, result, leader);
+        }
+        if effects.wants_election_timeout {
+            let ticks = election_ticks(host, &self.options);
+            self.raft.step(raft::Input::ElectionTimeout { ticks });
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn write<H: Host>(
+        &mut self,
+        host: &mut H,
+        batch: Batch,
+        hard_state: Option<raft::HardState>,
+        truncate_from: Option<raft::Index>,
+        append: Vec<raft::Entry>,
+    ) -> Result<(), Stop> {
+        if hard_state.is_none() && truncate_from.is_none() && append.is_empty() {
+            return Ok(());
+        }
+        if let Some(from) = truncate_from {
+            host.record(Event::Truncated { from });
+        }
+        self.peers.follow(&append);
+        Ok(self.log.submit(host, batch, hard_state, truncate_from, append)?)
+    }
+
+    /// Sends what waited for a batch that is durable now.
+    fn release<H: Host>(&mut self, host: &mut H, batch: Batch) {
+        assert!(batch >= self.durable, "batches become durable in order: {batch:?} after {:?}", self.durable);
+        self.durable = batch;
+        host.record(Event::Persisted { index: self.raft.durable() });
+        while let Some((_, to, message)) = self.held.pop_front_if(|(waits_for, ..)| *waits_for <= batch) {
+            self.peers.send(host, to, message);
+        }
+    }
+
+    fn note<H: Host>(&mut self, host: &mut H, notes: &[Note]) {
+        for &note in notes {
+            host.record(match note {
+                Note::Role { role, term } => {
+                    if role != Role::Leader {
+                        self.requests.leadership_lost(host);
+                    }
+                    Event::Role { role, term }
+                }
+                Note::Follows { leader, term } => Event::Follows { leader, term },
+                Note::Voted { candidate, term } => Event::Voted { candidate, term },
+                Note::Committed { index } => Event::Committed { index },
+            });
+        }
+    }
+
+    /// Tells the core how much time has passed.
+    fn tick<H: Host>(&mut self, host: &mut H) {
+        let passed = host.monotonic().saturating_sub(self.ticked);
+        let ticks = passed.as_millis();
+        if ticks == 0 {
+            return;
+        }
+        // A node that slept for a minute must not act as if it had waited for a minute: it could not hear anybody.
+        let cap = self.options.election_max.as_millis();
+        if ticks > cap {
+            self.ticked = host.monotonic();
+        } else {
+            self.ticked += TICK * u32::try_from(ticks).expect("capped by the election timeout");
+        }
+        let ticks = u32::try_from(ticks.min(cap)).expect("an election timeout is below 49 days");
+        self.raft.step(raft::Input::Tick(ticks));
+    }
+
+    /// Makes sure that the host wakes this node when the core's next deadline is due. A timer that fires too early is
+    /// cheaper than a new one for every heartbeat heard.
+    fn arm<H: Host>(&mut self, host: &mut H) {
+        let Some(ticks) = self.raft.ticks_to_deadline() else { return };
+        let due = self.ticked + TICK * ticks.max(1);
+        if self.armed.is_none_or(|armed| armed > due) {
+            host.wake_at(due);
+            self.armed = Some(due);
+        }
+    }
+}
+
+/// Draws an election timeout.
+fn election_ticks<H: Host>(host: &mut H, options: &Options) -> u32 {
+    let [min, max] = [options.election_min, options.election_max].map(|time| time.as_millis() as u64);
+    let span = max.saturating_sub(min) + 1;
+    let ticks = min + host.entropy("raft.election-timeout") % span;
+    u32::try_from(ticks).expect("an election timeout is below 49 days")
+}
+
+/// Encodes an answer to a client.
+fn answer<H: Host>(host: &mut H, to: crate::host::RequestId, response: &crate::api::Response) {
+    host.respond(to, wire::encode(response));
+}

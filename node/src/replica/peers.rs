@@ -1,0 +1,79 @@
+//! The other nodes: their addresses, their boots, and the envelope around every message.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::host::Host;
+use crate::log_store::ClusterId;
+use crate::raft::{Body, Configuration, Entry, EntryKind, Index, Message, NodeId};
+use crate::sqlite::Digest;
+use crate::wire::{self, Peer};
+
+/// What a node knows of the others.
+pub(super) struct Peers {
+    cluster: ClusterId,
+    id: NodeId,
+    epoch: u64,
+    /// Addresses by id, from every configuration seen: a node that was removed may still have to be answered.
+    addresses: BTreeMap<NodeId, String>,
+    /// The newest boot heard of, by node.
+    epochs: BTreeMap<NodeId, u64>,
+    /// What the next acknowledgement says about the contents.
+    digest: Option<(Index, Digest)>,
+}
+
+impl Peers {
+    pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, log: &[Entry]) -> Self {
+        let mut peers =
+            Peers { cluster, id, epoch, addresses: BTreeMap::new(), epochs: BTreeMap::new(), digest: None };
+        peers.follow(log);
+        peers
+    }
+
+    /// Learns the addresses in new configurations.
+    pub(super) fn follow(&mut self, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
+            if let Ok(configuration) = Configuration::decode(&entry.payload) {
+                self.addresses.extend(configuration.members().map(|(id, address)| (id, address.to_owned())));
+            }
+        }
+    }
+
+    pub(super) fn address(&self, id: NodeId) -> Option<String> {
+        self.addresses.get(&id).cloned()
+    }
+
+    /// Sets the digest that goes with the acknowledgements from now on.
+    pub(super) fn report(&mut self, digest: Option<(Index, Digest)>) {
+        self.digest = digest.or(self.digest);
+    }
+
+    /// Sends a message. A peer without a known address cannot be reached; it will be once a configuration names it.
+    pub(super) fn send<H: Host>(&self, host: &mut H, to: NodeId, message: Message) {
+        let Some(address) = self.addresses.get(&to) else { return };
+        let digest = if matches!(message.body, Body::Appended { .. }) { self.digest } else { None };
+        let frame = Peer {
+            cluster: self.cluster,
+            from: self.id,
+            to,
+            from_epoch: self.epoch,
+            to_epoch: self.epochs.get(&to).copied().unwrap_or(0),
+            digest,
+            message,
+        };
+        host.send(address, wire::encode(&frame));
+    }
+
+    /// Takes a message out of its envelope, unless it is damaged, meant for somebody else, or from or to an earlier boot.
+    pub(super) fn open(&mut self, bytes: &Bytes) -> Option<(NodeId, Message)> {
+        let frame: Peer = wire::decode(bytes).ok()?;
+        let newest = self.epochs.get(&frame.from).copied().unwrap_or(0);
+        let meant_for_this_boot = frame.to_epoch == 0 || frame.to_epoch == self.epoch;
+        if frame.cluster != self.cluster || frame.to != self.id || frame.from_epoch < newest || !meant_for_this_boot {
+            return None;
+        }
+        self.epochs.insert(frame.from, frame.from_epoch);
+        Some((frame.from, frame.message))
+    }
+}

@@ -1,0 +1,144 @@
+//! Clients' requests on their way: proposed here, or passed on to the leader, until they are answered.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{Replica, answer};
+use crate::api::{Batch, Command as Asked, Error, Reply, Request, Response};
+use crate::host::{Broken, CallId, Host, RequestId};
+use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Role, Rules, Term};
+use crate::state_machine::Command;
+use crate::wire::{self, Malformed};
+
+/// The requests that wait.
+#[derive(Default)]
+pub(super) struct Requests {
+    /// Proposals that the core has not yet answered.
+    proposed: BTreeMap<ProposalId, RequestId>,
+    /// Requests whose entry is in the log, by its place. The term matters: another leader's entry may take the place.
+    waiting: BTreeMap<Index, (Term, RequestId)>,
+    /// Requests that were passed on.
+    passed_on: BTreeMap<CallId, RequestId>,
+    /// Numbers proposals and calls.
+    count: u64,
+}
+
+impl<R: Rules> Replica<R> {
+    /// Takes on a request, passes it on, or refuses it.
+    pub(super) fn asked<H: Host>(&mut self, host: &mut H, id: RequestId, bytes: &Bytes) {
+        let asked: wire::Asked = match wire::decode(bytes) {
+            Ok(asked) => asked,
+            Err(malformed) => return refuse_malformed(host, id, malformed),
+        };
+        if let Err(reason) = self.acceptable(&asked.request, bytes.len()) {
+            return answer(host, id, &Err(Error::Refused(reason)));
+        }
+        if self.raft.role() == Role::Leader {
+            return self.propose(host, id, asked.request);
+        }
+        let leader = self.raft.leader().and_then(|leader| self.peers.address(leader));
+        match leader {
+            Some(leader) if !asked.forwarded => {
+                let onward = wire::Asked { forwarded: true, request: asked.request };
+                self.requests.pass_on(host, id, &leader, wire::encode(&onward));
+            }
+            leader => answer(host, id, &Err(Error::NotLeader { leader })),
+        }
+    }
+
+    /// Whether a request can be taken on at all, whatever the state of the cluster.
+    fn acceptable(&self, request: &Request, bytes: usize) -> Result<(), String> {
+        let (Asked::Execute(batch) | Asked::Query(batch, _)) = &request.command;
+        let most = self.options.request_bytes_max;
+        if request.session.is_some() {
+            return Err("this node does not keep client sessions; send the request without one".into());
+        }
+        if batch.statements.is_empty() {
+            return Err("the request holds no statement; send at least one".into());
+        }
+        if bytes > most {
+            return Err(format!("the request has {bytes} bytes, {most} is the most; split it into several requests"));
+        }
+        Ok(())
+    }
+
+    fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
+        let (batch, read_only): (Batch, bool) = match request.command {
+            Asked::Execute(batch) => (batch, false),
+            Asked::Query(batch, crate::api::ReadLevel::Strong) => (batch, true),
+        };
+        let time_us = self.applier.entry_time(host.wall());
+        let seed = host.entropy("entry.seed");
+        let command = Command { time_us, seed, session: request.session, batch, read_only };
+        let proposal = ProposalId(self.requests.number());
+        self.requests.proposed.insert(proposal, id);
+        self.raft.step(raft::Input::Propose { id: proposal, kind: EntryKind::Data, payload: command.encode() });
+    }
+}
+
+impl Requests {
+    fn number(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+
+    fn pass_on<H: Host>(&mut self, host: &mut H, id: RequestId, leader: &str, bytes: Bytes) {
+        let call = CallId(self.number());
+        self.passed_on.insert(call, id);
+        host.call(leader, call, bytes);
+        host.record(crate::event::Event::Forwarded { to: leader.to_owned() });
+    }
+
+    /// The leader's answer to a request that was passed on goes back as it is.
+    pub(super) fn passed_back<H: Host>(&mut self, host: &mut H, call: CallId, result: Result<Bytes, Broken>) {
+        let Some(id) = self.passed_on.remove(&call) else { return };
+        match result {
+            Ok(bytes) => host.respond(id, bytes),
+            Err(broken) => answer(host, id, &Err(Error::Unknown(format!("on the way to the leader {broken}")))),
+        }
+    }
+
+    /// The core took or refused a proposal.
+    pub(super) fn proposed<H: Host>(
+        &mut self,
+        host: &mut H,
+        proposal: ProposalId,
+        result: Result<Position, ProposeError>,
+        leader: Option<String>,
+    ) {
+        let id = self.proposed.remove(&proposal).expect("the core answers each proposal once");
+        match result {
+            Ok(place) => {
+                let taken = self.waiting.insert(place.index, (place.term, id));
+                assert!(taken.is_none(), "two requests wait for index {} at once", place.index);
+            }
+            Err(ProposeError::NotLeader { .. }) => answer(host, id, &Err(Error::NotLeader { leader })),
+            Err(ProposeError::Busy) => answer(host, id, &Err(Error::Busy)),
+        }
+    }
+
+    /// An entry was executed: whoever waits for its place is answered. If the place went to an entry of another term,
+    /// the one that was waited for can never be committed.
+    pub(super) fn executed<H: Host>(&mut self, host: &mut H, place: Position, results: Option<Vec<crate::api::StatementResult>>) {
+        let Some((term, id)) = self.waiting.remove(&place.index) else { return };
+        let response: Response = match results {
+            Some(results) if term == place.term => {
+                Ok(Reply { index: place.index.0, term: place.term.0, results })
+            }
+            _ => Err(Error::NotLeader { leader: None }),
+        };
+        answer(host, id, &response);
+    }
+
+    /// This node no longer leads: what waits may or may not be committed by another leader.
+    pub(super) fn leadership_lost<H: Host>(&mut self, host: &mut H) {
+        for (_, id) in std::mem::take(&mut self.waiting).into_values() {
+            answer(host, id, &Err(Error::Unknown("the leader stepped down before the entry was committed".into())));
+        }
+    }
+}
+
+fn refuse_malformed<H: Host>(host: &mut H, id: RequestId, malformed: Malformed) {
+    answer(host, id, &Err(Error::Refused(format!("the request cannot be read: {malformed}"))));
+}

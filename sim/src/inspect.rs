@@ -1,0 +1,101 @@
+//! What each replica holds at the end of a run, read by a connection of the testbed's own.
+
+use std::collections::BTreeMap;
+
+use lockstep_node::api::Value;
+use lockstep_node::host::SqliteVfs;
+use lockstep_node::sqlite::dump::{self, Dump};
+use lockstep_node::sqlite::reader::open_reader;
+use rusqlite::Connection;
+
+use crate::record::Machine;
+use crate::run::{Replica, Rows};
+use crate::scenario::model::Scenario;
+use crate::systems::System;
+use crate::systems::plain_sqlite::value;
+use crate::world::World;
+
+/// Reads every machine's database.
+pub fn inspect(world: &World, system: &dyn System, scenario: &Scenario) -> BTreeMap<Machine, Replica> {
+    let machines = world.lock().machines.len() as u32;
+    (0..machines).map(|machine| (Machine(machine), replica(world, system, scenario, Machine(machine)))).collect()
+}
+
+fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Machine) -> Replica {
+    let (disk, up, applied) = {
+        let state = world.lock();
+        let node = &state.machines[machine.0 as usize];
+        let disk = node.process.as_ref().map(|process| process.disk().clone());
+        let applied = state.ledger.standings().get(&machine).map(|standing| standing.applied);
+        (disk.unwrap_or_else(|| node.disk.boot()), node.process.is_some(), applied)
+    };
+    let database = disk.list().ok().and_then(|files| system.database(&files));
+    let connection = database.ok_or_else(|| "there is no database".to_owned()).and_then(|file| open(&disk.vfs(), &file));
+    match connection {
+        Ok(connection) => read(&connection, scenario, up, applied),
+        Err(reason) => unreadable(&reason, scenario, up, applied),
+    }
+}
+
+fn open(vfs: &SqliteVfs, file: &str) -> Result<Connection, String> {
+    open_reader(vfs, file).map_err(|error| format!("the database cannot be opened: {error}"))
+}
+
+fn read(connection: &Connection, scenario: &Scenario, up: bool, applied: Option<u64>) -> Replica {
+    let dump = dump::dump(connection).map_err(|error| format!("the database cannot be read: {error}"));
+    let value = |sql: &str| match query(connection, sql)?.rows.as_slice() {
+        [row] if row.len() == 1 => Ok(row[0].clone()),
+        rows => Err(format!("{} rows, where one row of one value was expected", rows.len())),
+    };
+    let integrity = query(connection, "PRAGMA integrity_check").map(|rows| {
+        let lines: Vec<String> = rows.rows.iter().flatten().map(text).collect();
+        lines.join("; ")
+    });
+    Replica {
+        invariants: scenario.invariants.iter().map(|invariant| value(&invariant.sql)).collect(),
+        finals: scenario.finals.iter().map(|what| final_rows(connection, dump.as_ref().ok(), what)).collect(),
+        integrity: integrity.unwrap_or_else(|error| error),
+        dump,
+        applied,
+        up,
+    }
+}
+
+fn unreadable(reason: &str, scenario: &Scenario, up: bool, applied: Option<u64>) -> Replica {
+    Replica {
+        dump: Err(reason.to_owned()),
+        integrity: reason.to_owned(),
+        invariants: vec![Err(reason.to_owned()); scenario.invariants.len()],
+        finals: vec![Err(reason.to_owned()); scenario.finals.len()],
+        applied,
+        up,
+    }
+}
+
+/// The rows of a table, in the order of its key, or of a query, in the order that it says.
+fn final_rows(connection: &Connection, dump: Option<&Dump>, what: &str) -> Result<Rows, String> {
+    match dump.and_then(|dump| dump.tables.iter().find(|table| table.name == what)) {
+        Some(table) => Ok(Rows {
+            columns: table.columns.clone(),
+            rows: table.rows.iter().map(|row| row.values.clone()).collect(),
+        }),
+        None => query(connection, what),
+    }
+}
+
+fn query(connection: &Connection, sql: &str) -> Result<Rows, String> {
+    let failed = |error: rusqlite::Error| error.to_string();
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let width = columns.len();
+    let row = |row: &rusqlite::Row<'_>| (0..width).map(|column| row.get_ref(column).map(value)).collect();
+    let rows = statement.query_map([], row).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    Ok(Rows { columns, rows })
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Lockstep itself: the node of `lockstep-node`, unchanged.
+
+use lockstep_node::log_store::{self, ClusterId};
+use lockstep_node::raft::{Configuration, Correct, Entry, EntryKind, Index, Rules, Term};
+use lockstep_node::replica::{self, Options};
+
+use super::{Running, System};
+use crate::scenario::model::Cluster;
+use crate::world::SimHost;
+
+/// Lockstep with the rules that `R` breaks: none for [`Correct`].
+pub struct Lockstep<R: Rules> {
+    name: &'static str,
+    rules: R,
+}
+
+/// Lockstep as it is meant to be.
+pub static LOCKSTEP: Lockstep<Correct> = Lockstep::new("lockstep", Correct);
+
+impl<R: Rules> Lockstep<R> {
+    /// A system of this name whose nodes follow these rules.
+    pub const fn new(name: &'static str, rules: R) -> Self {
+        Lockstep { name, rules }
+    }
+}
+
+impl<R: Rules + Sync> System for Lockstep<R> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn found(&self, hosts: Vec<SimHost>, _: &Cluster) -> Running {
+        Box::pin(found(hosts))
+    }
+
+    fn boot(&self, mut host: SimHost, cluster: &Cluster) -> Running {
+        let options = options(cluster);
+        let rules = self.rules.clone();
+        Box::pin(async move {
+            // Why it stopped is recorded as an event.
+            let _stop = replica::run(&mut host, options, rules).await;
+        })
+    }
+
+    fn database(&self, files: &[String]) -> Option<String> {
+        let is_database = |file: &&String| file.starts_with("db-") && !file.ends_with("-wal") && !file.ends_with("-shm");
+        files.iter().filter(is_database).max().cloned()
+    }
+
+    fn reports_events(&self) -> bool {
+        true
+    }
+}
+
+/// Formats every disk, then gives all founders the same first entry.
+async fn found(mut hosts: Vec<SimHost>) {
+    let mut configuration = Configuration::default();
+    for host in &mut hosts {
+        let id = log_store::format(host).await.unwrap_or_else(|error| panic!("{} cannot be formatted: {error}", host.label()));
+        configuration.voters.insert(id, host.label());
+    }
+    let first = Entry { index: Index(1), term: Term(0), kind: EntryKind::Configuration, payload: configuration.encode() };
+    for host in &mut hosts {
+        let bootstrapped = log_store::bootstrap(host, ClusterId(1), &first).await;
+        bootstrapped.unwrap_or_else(|error| panic!("{} cannot be bootstrapped: {error}", host.label()));
+    }
+}
+
+/// Small pages and frequent checkpoints: a short run then exercises them, and costs less.
+fn options(cluster: &Cluster) -> Options {
+    Options {
+        election_min: cluster.raft.election.0,
+        election_max: cluster.raft.election.1,
+        heartbeat: cluster.raft.heartbeat,
+        checkpoint_frames: 100,
+        page_bytes: 1024,
+        ..Options::default()
+    }
+}

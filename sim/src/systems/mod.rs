@@ -1,0 +1,39 @@
+//! What is under test.
+//!
+//! A [`System`] boots a node on a host, answers requests of [`lockstep_node::api`], and says where its database is. Verdicts
+//! that trust nothing the nodes claim need no more; the others are for systems that report events.
+
+pub mod lockstep;
+pub mod plain_sqlite;
+pub mod statement_shipping;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::scenario::model::Cluster;
+use crate::world::SimHost;
+
+/// The systems that come with the testbed, the one that people mean first.
+pub const ALL: &[&dyn System] = &[&lockstep::LOCKSTEP, &statement_shipping::STATEMENT_SHIPPING];
+
+/// Code of a system that runs in turns.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A replicated database that can be put under scenarios.
+pub trait System: Sync {
+    /// What people call it: `lockstep`.
+    fn name(&self) -> &'static str;
+
+    /// Makes the machines' disks ready for a new cluster. Each host is the first boot of one machine, which ends when the
+    /// future is done.
+    fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running;
+
+    /// One boot of a node: runs until the host says that the boot is over.
+    fn boot(&self, host: SimHost, cluster: &Cluster) -> Running;
+
+    /// The file that holds a node's database now, of the files on its disk.
+    fn database(&self, files: &[String]) -> Option<String>;
+
+    /// Whether its nodes report the events of [`lockstep_node::event`], which white-box verdicts are made of.
+    fn reports_events(&self) -> bool;
+}

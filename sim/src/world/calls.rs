@@ -1,0 +1,128 @@
+//! Requests and their answers. They travel on connections: in order, at most once, broken by a cut or a crash.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lockstep_node::host::CallId;
+
+use super::{Event, State, entity, find_machine};
+use crate::network::Place;
+use crate::record::Machine;
+use crate::trace::Item;
+
+/// The calls that have no answer yet.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    open: BTreeMap<u64, Call>,
+    /// Numbers each caller's calls, so that a call more of one leaves the numbers of the others.
+    counts: BTreeMap<Place, u64>,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) caller: Caller,
+    pub(super) to: Machine,
+    /// The request, until it arrives.
+    pub(super) request: Bytes,
+    /// The process that has it, once it arrived.
+    pub(super) arrived: Option<u64>,
+    /// Whether an answer is on its way.
+    answered: bool,
+}
+
+/// Who called.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Caller {
+    /// A client, and the number it gave to the call.
+    Client { client: u32, number: u64 },
+    /// A boot of a node.
+    Node { machine: Machine, boot: u64, call: CallId },
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// Nobody listens there: the request did not arrive.
+    Refused,
+    /// The connection broke: the request may have arrived.
+    Broken,
+}
+
+impl Caller {
+    pub(super) fn place(self) -> Place {
+        match self {
+            Caller::Client { client, .. } => Place::Client(client),
+            Caller::Node { machine, .. } => Place::Machine(machine),
+        }
+    }
+
+    fn entity(self) -> u64 {
+        match self {
+            Caller::Client { client, .. } => entity::CLIENT | u64::from(client),
+            Caller::Node { machine, .. } => entity::machine(machine),
+        }
+    }
+}
+
+impl State {
+    /// Sends a request.
+    pub(super) fn open_call(&mut self, caller: Caller, address: &str, request: Bytes) {
+        let from = caller.place();
+        let to = find_machine(self, address).unwrap_or_else(|| panic!("no machine has the address {address}"));
+        let count = self.calls.counts.entry(from).or_default();
+        *count += 1;
+        let id = from.number() << 40 | *count;
+        self.trace.enter(Item::Message, &request);
+        self.calls.open.insert(id, Call { caller, to, request, arrived: None, answered: false });
+        if self.network.is_broken(from, Place::Machine(to)) {
+            return self.answer_call(id, Err(NoAnswer::Broken));
+        }
+        let at = self.network.connection(from, Place::Machine(to), self.now);
+        self.future.push(at, entity::machine(to), Event::Request { call: id });
+    }
+
+    /// The call, if it waits for an answer still.
+    pub(super) fn open_call_mut(&mut self, id: u64) -> Option<&mut Call> {
+        self.calls.open.get_mut(&id).filter(|call| !call.answered)
+    }
+
+    /// Sends an answer back, or the news that there will be none. Only the first one counts.
+    pub(super) fn answer_call(&mut self, id: u64, answer: Result<Bytes, NoAnswer>) {
+        let Some(call) = self.open_call_mut(id) else { return };
+        call.answered = true;
+        let (caller, to) = (call.caller, call.to);
+        if let Ok(bytes) = &answer {
+            self.trace.enter(Item::Message, bytes);
+        }
+        let at = self.network.connection(Place::Machine(to), caller.place(), self.now);
+        self.future.push(at, caller.entity(), Event::Answer { call: id, answer });
+    }
+
+    /// An answer arrives: the call is over.
+    pub(super) fn close_call(&mut self, id: u64) -> Option<Call> {
+        self.calls.open.remove(&id)
+    }
+
+    /// Breaks the connections that the present cuts do not let through.
+    pub(super) fn break_cut_calls(&mut self) {
+        let network = &self.network;
+        let broken = |call: &Call| network.is_broken(call.caller.place(), Place::Machine(call.to));
+        let ids: Vec<u64> = self.calls.open.iter().filter(|(_, call)| broken(call)).map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));
+    }
+
+    /// A process ended: what it was to answer breaks, and what it asked nobody waits for.
+    pub(super) fn break_calls_of(&mut self, machine: Machine) {
+        self.calls.open.retain(|_, call| !matches!(call.caller, Caller::Node { machine: of, .. } if of == machine));
+        let ids = self.calls.open.iter().filter(|(_, call)| call.to == machine && call.arrived.is_some());
+        let ids: Vec<u64> = ids.map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));
+    }
+
+    /// Wakes a client after a time.
+    pub(super) fn wake_client(&mut self, client: u32, number: u64, after: Duration) {
+        self.future.push(self.now + after, entity::CLIENT | u64::from(client), Event::Client { client, number });
+    }
+}

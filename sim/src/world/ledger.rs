@@ -1,0 +1,176 @@
+//! What happened, what it means at once, and what it sets off.
+
+use std::collections::BTreeMap;
+
+use lockstep_node::event::Event;
+use lockstep_node::raft::{Role, Term};
+
+use super::State;
+use crate::check::Check;
+use crate::history::History;
+use crate::record::{Machine, Phase, Recorded, What};
+use crate::run::{Finding, Verdict, Violation};
+use crate::trace::Item;
+
+/// The records of a run, and the checks that watch them.
+pub struct Ledger {
+    /// Everything that happened, in order.
+    pub records: Vec<Recorded>,
+    /// What clients asked and saw.
+    pub history: History,
+    /// How often each mark was reached since clients began, on any machine and on each.
+    marks: BTreeMap<(&'static str, Option<Machine>), u64>,
+    checks: Vec<Box<dyn Check>>,
+    /// The first violation that a check saw while the world ran.
+    pub violated: Option<Verdict>,
+    standings: BTreeMap<Machine, Standing>,
+    /// The newest term with a leader, and the leader.
+    elected: Option<(Term, Machine)>,
+}
+
+/// Where a node stands, as far as it says.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// The last index of its log.
+    pub last: u64,
+    /// The last index that it executed.
+    pub applied: u64,
+    /// Whether it has booted and not gone down since.
+    pub up: bool,
+}
+
+impl Ledger {
+    /// An empty ledger, watched by these checks.
+    pub fn new(checks: Vec<Box<dyn Check>>) -> Self {
+        Ledger {
+            records: Vec::new(),
+            history: History::default(),
+            marks: BTreeMap::new(),
+            checks,
+            violated: None,
+            standings: BTreeMap::new(),
+            elected: None,
+        }
+    }
+
+    /// Where each node stands that has said so.
+    pub fn standings(&self) -> &BTreeMap<Machine, Standing> {
+        &self.standings
+    }
+
+    /// The live node that leads in the newest term.
+    pub fn leader(&self) -> Option<Machine> {
+        let leads = |(_, standing): &(&Machine, &Standing)| standing.up && standing.role == Role::Leader;
+        self.standings.iter().filter(leads).max_by_key(|(_, standing)| standing.term).map(|(machine, _)| *machine)
+    }
+
+    /// How often each mark was reached on any machine.
+    pub fn marks(&self) -> BTreeMap<String, u64> {
+        let anywhere = self.marks.iter().filter(|((_, machine), _)| machine.is_none());
+        anywhere.map(|((mark, _), count)| ((*mark).to_owned(), *count)).collect()
+    }
+
+    /// How often a mark was reached on a machine, or on any.
+    pub(super) fn mark_count(&self, mark: &str, machine: Option<Machine>) -> u64 {
+        self.marks.iter().find(|((name, on), _)| *name == mark && *on == machine).map_or(0, |(_, count)| *count)
+    }
+
+    /// Takes the checks out, to judge the evidence.
+    pub fn take_checks(&mut self) -> Vec<Box<dyn Check>> {
+        std::mem::take(&mut self.checks)
+    }
+
+    fn watch(&mut self, recorded: &Recorded) {
+        if self.violated.is_some() {
+            return;
+        }
+        for check in &mut self.checks {
+            if let Err(violation) = check.observe(recorded) {
+                let violation = Violation { at: violation.at.or(Some(recorded.at)), ..violation };
+                self.violated = Some(Verdict { property: check.property(), result: Finding::Violated(violation) });
+                return;
+            }
+        }
+    }
+
+    /// Follows where a node stands. Returns the marks that this event reaches.
+    fn follow(&mut self, machine: Machine, event: &Event) -> Vec<&'static str> {
+        let standing = self.standings.entry(machine).or_insert(Standing {
+            role: Role::Follower,
+            term: Term(0),
+            last: 0,
+            applied: 0,
+            up: false,
+        });
+        match *event {
+            Event::Booted { epoch, term, last, applied, .. } => {
+                *standing = Standing { role: Role::Follower, term, last: last.0, applied: applied.0, up: true };
+                if epoch > 1 { vec!["node.booted", "node.restarted"] } else { vec!["node.booted"] }
+            }
+            Event::Role { role, term } => {
+                let led = standing.role == Role::Leader;
+                (standing.role, standing.term) = (role, term);
+                if role == Role::Leader {
+                    let before = self.elected.replace((term, machine));
+                    let changed = before.is_some_and(|(_, other)| other != machine);
+                    return if changed { vec!["leader.elected", "leader.changed"] } else { vec!["leader.elected"] };
+                }
+                if led { vec!["leader.stepped-down"] } else { vec![] }
+            }
+            Event::Appended { index, .. } => {
+                standing.last = index.0;
+                vec!["log.appended"]
+            }
+            Event::Truncated { from } => {
+                standing.last = from.previous().0;
+                vec!["log.truncated"]
+            }
+            Event::Applied { index, .. } => {
+                standing.applied = index.0;
+                vec!["entry.applied"]
+            }
+            Event::Persisted { .. } => vec!["log.synced"],
+            Event::Committed { .. } => vec!["entry.committed"],
+            Event::Checkpointed { .. } => vec!["database.checkpointed"],
+            Event::TornTail { .. } => vec!["log.torn-tail"],
+            Event::Stopped { .. } => vec!["node.stopped"],
+            Event::Forwarded { .. } => vec!["request.forwarded"],
+            Event::Follows { .. } | Event::Voted { .. } => vec![],
+        }
+    }
+}
+
+impl State {
+    /// Records something that happens now.
+    pub fn record(&mut self, what: What) {
+        self.trace.enter_hashed(Item::Record, &what);
+        match &what {
+            What::Node(machine, event) => {
+                let (machine, marks) = (*machine, self.ledger.follow(*machine, event));
+                if matches!(event, Event::Role { role: Role::Leader, .. }) {
+                    self.counts.elections += 1;
+                }
+                if self.phase != Phase::Setup {
+                    for mark in marks {
+                        *self.ledger.marks.entry((mark, None)).or_default() += 1;
+                        *self.ledger.marks.entry((mark, Some(machine))).or_default() += 1;
+                    }
+                    self.set_off_faults();
+                }
+            }
+            What::Down(machine, _) => {
+                if let Some(standing) = self.ledger.standings.get_mut(machine) {
+                    standing.up = false;
+                }
+            }
+            _ => {}
+        }
+        let recorded = Recorded { at: self.time(), what };
+        self.ledger.watch(&recorded);
+        self.ledger.records.push(recorded);
+    }
+}

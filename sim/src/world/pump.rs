@@ -1,0 +1,361 @@
+//! Drives the world: takes the next event, delivers it, waits until its receiver waits again.
+
+use std::time::Duration;
+
+use lockstep_node::host::Input;
+use madsim::time::TimeHandle;
+
+use super::actor::{Actor, Ended};
+use super::calls::Caller;
+use super::client::Letter;
+use super::faults::Effect;
+use super::machine::Process;
+use super::{Event, SimHost, State, World, entity};
+use crate::record::{Down, Machine, Phase, What};
+use crate::systems::System;
+use crate::trace::Item;
+
+/// What ended a run before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// The scenario's limit of simulated time.
+    #[error("the limit of simulated time was reached (`limits.time`)")]
+    Time,
+    /// The scenario's limit of events.
+    #[error("the limit of events was reached (`limits.events`)")]
+    Events,
+    /// Nothing is left that could happen.
+    #[error("nothing was left that could happen")]
+    Silence,
+}
+
+impl World {
+    /// Lets the world go on until something holds, which is asked before each event.
+    ///
+    /// # Errors
+    /// The limit that ended the run first.
+    pub async fn run_until(&self, system: &dyn System, done: impl Fn(&mut State) -> bool) -> Result<(), Limit> {
+        let clock = TimeHandle::current();
+        loop {
+            let (at, event) = {
+                let mut state = self.lock();
+                if done(&mut state) {
+                    return Ok(());
+                }
+                let Some((at, event)) = state.future.pop() else { return Err(Limit::Silence) };
+                state.counts.events += 1;
+                let limits = state.scenario.limits;
+                if at.saturating_sub(state.zero) > limits.time {
+                    return Err(Limit::Time);
+                }
+                if state.counts.events > limits.events {
+                    return Err(Limit::Events);
+                }
+                state.now = at;
+                (at, event)
+            };
+            // Actors see the world's time only. madsim's clock follows it, so that code which reads the time past all
+            // rules still sees a time that the seed decides.
+            if clock.elapsed() < at {
+                madsim::time::sleep(at - clock.elapsed()).await;
+            }
+            self.deliver(system, event).await;
+        }
+    }
+
+    /// Lets a system make the machines' disks ready: each is booted once for it, and is off again afterwards.
+    ///
+    /// # Errors
+    /// The limit that was reached first.
+    pub async fn found(&self, system: &dyn System) -> Result<(), Limit> {
+        let actor = {
+            let mut state = self.lock();
+            let machines: Vec<Machine> = (0..state.machines.len() as u32).map(Machine).collect();
+            let boots: Vec<_> = machines.iter().map(|machine| state.machine(*machine).disk.boot()).collect();
+            let host = |(machine, disk): (&Machine, &crate::disk::Boot)| SimHost::new(self.clone(), *machine, 0, disk.clone());
+            let hosts = machines.iter().zip(&boots).map(host).collect();
+            let actor = Actor::spawn(system.found(hosts, &state.scenario.cluster));
+            for (machine, disk) in machines.iter().zip(boots) {
+                let actor = actor.clone();
+                state.machine(*machine).process = Some(Process { boot: 0, actor, disk, inbox: None, listens: false, timer: 0 });
+            }
+            actor
+        };
+        if let Some(Ended::Panicked(message)) = actor.take_turn().await {
+            panic!("the cluster cannot be founded: {message}");
+        }
+        self.run_until(system, |_| actor.has_ended()).await?;
+        let mut state = self.lock();
+        for node in &mut state.machines {
+            node.disk.kill();
+            node.process = None;
+        }
+        Ok(())
+    }
+
+    /// Switches all machines on.
+    pub fn boot_all(&self) {
+        let mut state = self.lock();
+        for machine in (0..state.machines.len() as u32).map(Machine) {
+            state.schedule(Duration::ZERO, machine, Event::Boot(machine));
+        }
+    }
+
+    async fn deliver(&self, system: &dyn System, event: Event) {
+        match event {
+            Event::Boot(machine) => self.boot(system, machine).await,
+            Event::Message { from, to, bytes } => {
+                if self.lock().gets_through(from, to) {
+                    self.give(to, Input::Message { from: from.to_string(), bytes }).await;
+                }
+            }
+            Event::Request { call } => {
+                if let Some((machine, input)) = self.lock().request_arrives(call) {
+                    self.give(machine, input).await;
+                }
+            }
+            Event::Answer { call, answer } => self.answer_arrives(call, answer).await,
+            Event::Timer { machine, boot, number } => {
+                if self.lock().timer_is_due(machine, boot, number) {
+                    self.give(machine, Input::Timer).await;
+                }
+            }
+            Event::Synced { .. } | Event::Finished { .. } => {
+                if let Some((machine, input)) = self.lock().disk_completes(event) {
+                    self.give(machine, input).await;
+                }
+            }
+            Event::Client { client, number } => self.send_letter(client, Letter::Wake(number)).await,
+            Event::Fault { event, strikes: true } => self.strike(event).await,
+            Event::Fault { event, strikes: false } => {
+                if self.lock().fault_is_active(event) {
+                    self.end_fault(event);
+                }
+            }
+            Event::Nothing => {}
+        }
+    }
+
+    /// Starts a machine's process, unless a fault still keeps it down.
+    async fn boot(&self, system: &dyn System, machine: Machine) {
+        {
+            let mut state = self.lock();
+            let node = state.machine(machine);
+            if node.held_down > 0 || node.process.is_some() {
+                return;
+            }
+            node.boots += 1;
+            let (boot, disk) = (node.boots, node.disk.boot());
+            let host = SimHost::new(self.clone(), machine, boot, disk.clone());
+            let settings = state.scenario.cluster.clone();
+            let actor = Actor::spawn(system.boot(host, &settings));
+            let process = Process { boot, actor, disk, inbox: None, listens: false, timer: 0 };
+            state.machine(machine).process = Some(process);
+            state.record(What::Up(machine));
+        }
+        self.turn(machine).await;
+    }
+
+    /// Puts an input into a running process's inbox and gives it a turn.
+    async fn give(&self, machine: Machine, input: Input) {
+        {
+            let mut state = self.lock();
+            let Some(process) = &mut state.machine(machine).process else { return };
+            assert!(process.inbox.is_none(), "{machine} did not take its last input");
+            process.inbox = Some(input);
+        }
+        self.turn(machine).await;
+    }
+
+    /// Lets a process run until it waits again, and deals with what became of it.
+    async fn turn(&self, machine: Machine) {
+        let actor = self.lock().prepare_turn(machine);
+        let ended = actor.take_turn().await;
+        let struck = self.lock().machine(machine).disk.take_struck();
+        if let Some(struck) = struck {
+            let resolved = struck.resolved;
+            let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
+            self.lock().begin_strike(struck.strike.event, machine);
+            self.bury(machine, how).await;
+        } else if let Some(ended) = ended
+            && self.lock().founded(machine)
+        {
+            let how = match ended {
+                Ended::Returned => Down::Stopped("the node stopped".into()),
+                Ended::Panicked(message) => Down::Panicked(message),
+            };
+            self.lock().machine(machine).disk.kill();
+            self.bury(machine, how).await;
+        }
+    }
+
+    /// A process's boot is over: lets its code see that, and forgets it.
+    async fn bury(&self, machine: Machine, how: Down) {
+        let actor = self.lock().machine(machine).process.as_ref().map(|process| process.actor.clone());
+        let Some(actor) = actor else { return };
+        // What the code of a dead boot does has no effect; if it panics over the errors it gets, nobody cares.
+        while actor.take_turn().await.is_none() {}
+        let mut state = self.lock();
+        let node = state.machine(machine);
+        node.process = None;
+        node.stalled.clear();
+        state.break_calls_of(machine);
+        state.record(What::Down(machine, how));
+    }
+
+    async fn strike(&self, fault: usize) {
+        let Some(effects) = self.lock().strike(fault) else { return };
+        for effect in effects {
+            match effect {
+                Effect::PowerCut(machine) => {
+                    self.lock().machine(machine).held_down += 1;
+                    let resolved = self.lock().machine(machine).disk.power_cut();
+                    let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
+                    self.bury(machine, how).await;
+                }
+                Effect::Kill(machine) => {
+                    self.lock().machine(machine).held_down += 1;
+                    self.lock().machine(machine).disk.kill();
+                    self.bury(machine, Down::Killed).await;
+                }
+                Effect::Cut(from, to) => self.lock().network.cut(from, to, true),
+                Effect::Slow(machine, factor) => self.lock().slow_disk(machine, factor, true),
+                Effect::Stall(machine) => self.lock().stall_disk(machine, true),
+            }
+        }
+        self.lock().break_cut_calls();
+    }
+
+    fn end_fault(&self, fault: usize) {
+        let mut state = self.lock();
+        for effect in state.end_fault(fault) {
+            match effect {
+                Effect::PowerCut(machine) | Effect::Kill(machine) => {
+                    let node = state.machine(machine);
+                    node.held_down = node.held_down.checked_sub(1).expect("a fault ends once");
+                    state.schedule(Duration::ZERO, machine, Event::Boot(machine));
+                }
+                Effect::Cut(from, to) => state.network.cut(from, to, false),
+                Effect::Slow(machine, factor) => state.slow_disk(machine, factor, false),
+                Effect::Stall(machine) => state.stall_disk(machine, false),
+            }
+        }
+    }
+
+    /// The fault phase is over: everything that goes on ends, and what has not struck never will.
+    pub fn heal(&self) {
+        let active = self.lock().close_faults();
+        active.into_iter().for_each(|fault| self.end_fault(fault));
+        self.lock().enter_phase(Phase::Settle);
+    }
+
+    async fn answer_arrives(&self, call: u64, answer: Result<bytes::Bytes, super::calls::NoAnswer>) {
+        let Some(closed) = self.lock().close_call(call) else { return };
+        match closed.caller {
+            Caller::Client { client, number } => self.send_letter(client, Letter::Answer(number, answer)).await,
+            Caller::Node { machine, boot, call } => {
+                let runs = self.lock().machine(machine).runs(boot);
+                if runs {
+                    let answer = answer.map_err(|_| lockstep_node::host::Broken);
+                    self.give(machine, Input::Response { call, answer }).await;
+                }
+            }
+        }
+    }
+
+    async fn send_letter(&self, client: u32, letter: Letter) {
+        let actor = {
+            let mut state = self.lock();
+            state.trace.enter_number(Item::Delivery, entity::CLIENT | u64::from(client));
+            let mailbox = state.mailbox(client);
+            if mailbox.finished {
+                return;
+            }
+            mailbox.letters.push_back(letter);
+            mailbox.actor.clone().expect("a client has an actor before it gets letters")
+        };
+        if let Some(Ended::Panicked(message)) = actor.take_turn().await {
+            panic!("client {client} panicked: {message}");
+        }
+    }
+}
+
+impl State {
+    /// Before a node runs: SQLite's own generator is the node's, and its wall clock is the node's.
+    fn prepare_turn(&mut self, machine: Machine) -> Actor {
+        let now = self.now;
+        self.trace.enter_number(Item::Delivery, u64::from(machine.0) ^ now.as_nanos() as u64);
+        let another = self.ran_last.replace(machine) != Some(machine);
+        let node = self.machine(machine);
+        if another {
+            crate::disk::reseed_sqlite(node.sqlite_seed.number());
+        }
+        node.disk.set_wall(node.clock.wall(now));
+        node.process.as_ref().expect("only a running process gets a turn").actor.clone()
+    }
+
+    /// Whether the machine's process is one of the cluster's, not the one that founds it.
+    fn founded(&mut self, machine: Machine) -> bool {
+        self.machine(machine).process.as_ref().is_some_and(|process| process.boot > 0)
+    }
+
+    /// Whether a datagram that arrives now gets to a process.
+    fn gets_through(&mut self, from: Machine, to: Machine) -> bool {
+        if self.network.is_cut(from, to) {
+            self.counts.messages_dropped += 1;
+            return false;
+        }
+        self.machine(to).process.is_some()
+    }
+
+    /// A request arrives: at a process that listens, or at a closed door.
+    fn request_arrives(&mut self, call: u64) -> Option<(Machine, Input)> {
+        let to = self.open_call_mut(call)?.to;
+        let listening = self.machine(to).process.as_ref().filter(|process| process.listens).map(|process| process.boot);
+        let Some(boot) = listening else {
+            self.answer_call(call, Err(super::calls::NoAnswer::Refused));
+            return None;
+        };
+        let open = self.open_call_mut(call).expect("looked up above");
+        open.arrived = Some(boot);
+        let bytes = std::mem::take(&mut open.request);
+        Some((to, Input::Request { id: lockstep_node::host::RequestId(call), bytes }))
+    }
+
+    fn timer_is_due(&mut self, machine: Machine, boot: u64, number: u64) -> bool {
+        let node = self.machine(machine);
+        node.runs(boot) && node.process.as_ref().is_some_and(|process| process.timer == number)
+    }
+
+    /// A sync or a job of a boot that still runs completes, unless its disk is stalled.
+    fn disk_completes(&mut self, event: Event) -> Option<(Machine, Input)> {
+        let (Event::Synced { machine, boot, .. } | Event::Finished { machine, boot, .. }) = &event else {
+            unreachable!("only disk completions come here");
+        };
+        let (machine, boot) = (*machine, *boot);
+        let node = self.machine(machine);
+        if !node.runs(boot) {
+            return None;
+        }
+        if node.stalls > 0 {
+            node.stalled.push(event);
+            return None;
+        }
+        match event {
+            Event::Synced { ticket, .. } => {
+                let disk = &node.process.as_ref().expect("a live boot has a process").disk;
+                let result = disk.complete_sync(ticket);
+                Some((machine, Input::Synced { ticket, result }))
+            }
+            Event::Finished { outcome, .. } => Some((machine, Input::Finished(outcome))),
+            _ => unreachable!("matched above"),
+        }
+    }
+
+    /// A disk's strike is a fault like any other: it holds the machine down for as long as the scenario says.
+    fn begin_strike(&mut self, fault: usize, machine: Machine) {
+        self.machines.iter().for_each(|node| node.disk.disarm(fault));
+        self.machine(machine).held_down += 1;
+        self.begin_fault(fault, vec![Effect::PowerCut(machine)]);
+    }
+}
