@@ -30,7 +30,7 @@ pub enum Input {
         /// What it says.
         message: Message,
     },
-    /// The host wants an entry appended. The answer is in [`Effects::proposals`].
+    /// The host wants an entry appended, of any kind but a configuration. The answer is in [`Effects::proposals`].
     Propose {
         /// Names the proposal in the answer.
         id: ProposalId,
@@ -116,7 +116,7 @@ pub enum Body {
         /// The greatest position of the sender's log at or below `previous` that may match: the leader goes on there.
         hint: Position,
     },
-    /// I lead. Sent when there is nothing else to send.
+    /// I lead. Sent at a steady pace.
     Heartbeat {
         /// The commit index, but never more than is known to match the receiver's log.
         commit: Index,
