@@ -9,6 +9,7 @@ compile_error!(
 
 pub mod check;
 pub mod choice;
+pub mod disk;
 pub mod history;
 pub mod record;
 pub mod run;
