@@ -1,0 +1,3 @@
+//! What clients do.
+
+pub mod bank_schema;
