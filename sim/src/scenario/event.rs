@@ -17,6 +17,16 @@ const FAULTS: &[(&str, &str)] = &[
     ("stall-disk", "stall-disk"),
 ];
 
+/// The keys that only some faults have, and which.
+const KEYS: &[(&str, &[&str])] = &[
+    ("target", &["power-cut", "kill", "slow-disk", "stall-disk"]),
+    ("factor", &["slow-disk"]),
+    ("groups", &["partition"]),
+    ("from", &["cut"]),
+    ("to", &["cut"]),
+    ("one_way", &["cut"]),
+];
+
 /// The kinds of work by their names.
 pub const DURING: &[(&str, During)] =
     &[("commit", During::Commit), ("checkpoint", During::Checkpoint), ("append", During::Append)];
@@ -49,7 +59,14 @@ fn event(table: Table<'_>, voters: u32, phases: &Phases) -> Option<Event> {
         table.wrong("the event does nothing: `do` is missing", "", format!("give `do` one of: {}", names.join(", ")));
         return None;
     };
-    let fault = fault(&table, kind.word(FAULTS)?, voters);
+    let kind = kind.word(FAULTS)?;
+    for (key, faults) in KEYS.iter().filter(|(_, faults)| !faults.contains(&kind)) {
+        if let Some(item) = table.find(key) {
+            let help = format!("`{key}` belongs to {}", faults.join(", "));
+            item.at_key().refuse::<()>(format!("`{kind}` has no `{key}`"), "", help);
+        }
+    }
+    let fault = fault(&table, kind, voters);
     table.finish();
     Some(Event { trigger: trigger?, fault: fault?, lasts, line })
 }
@@ -114,7 +131,11 @@ fn when_mark(table: &Table<'_>, item: &Item<'_>, voters: u32) -> Option<Trigger>
             Selector::Node(name) => Some(name),
             _ => {
                 let label = "marks are counted on one node, or on all together";
-                return item.wrong(Wrong::new("must be the name of a node", label, "leave it out to count on all nodes"));
+                return item.wrong(Wrong::new(
+                    "must be the name of a node",
+                    label,
+                    "leave it out to count on all nodes",
+                ));
             }
         },
     };
@@ -126,14 +147,15 @@ fn when_io(table: &Table<'_>, item: &Item<'_>, voters: u32) -> Option<Trigger> {
     let during = table.get("during", During::Commit, |item| item.word(DURING));
     let node = table.get("node", Selector::Any, |item| match selector(item, voters)? {
         one @ (Selector::Any | Selector::Leader | Selector::Follower | Selector::Node(_)) => Some(one),
-        _ => item.wrong(Wrong::brief("must be one node", "disk calls are counted on `any`, `leader`, `follower` or `n1` …")),
+        _ => item
+            .wrong(Wrong::brief("must be one node", "disk calls are counted on `any`, `leader`, `follower` or `n1` …")),
     });
     Some(Trigger::Io { nth: item.large(1)?, during, node })
 }
 
 fn lasts(item: &Item<'_>, trigger: Option<&Trigger>, phases: &Phases) -> Option<Duration> {
     let lasts = item.parse(value::positive_duration)?;
-    let faults = phases.faults?;
+    let Some(faults) = phases.faults else { return Some(lasts) };
     let begin = match trigger {
         Some(Trigger::At(_, last)) => *last,
         _ => Duration::ZERO,
@@ -214,7 +236,11 @@ fn partition(table: &Table<'_>, voters: u32) -> Option<Fault> {
 fn selectors<'a>(item: &Item<'a>, voters: u32) -> Option<Vec<Placed<'a>>> {
     let items = item.one_or_list();
     if items.is_empty() {
-        return item.wrong(Wrong::new("names nobody", "this list is empty", "for instance [\"leader\"] or [\"n1\", \"n2\"]"));
+        return item.wrong(Wrong::new(
+            "names nobody",
+            "this list is empty",
+            "for instance [\"leader\"] or [\"n1\", \"n2\"]",
+        ));
     }
     items.into_iter().map(|item| Some((selector(&item, voters)?, item))).collect()
 }

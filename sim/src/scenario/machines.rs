@@ -26,7 +26,11 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
 
 fn system(item: &Item<'_>, known: &Known<'_>) -> Option<String> {
     let name = item.text()?;
-    if known.systems.contains(&name.as_str()) { Some(name) } else { item.unknown("there is no system", &name, known.systems) }
+    if known.systems.contains(&name.as_str()) {
+        Some(name)
+    } else {
+        item.unknown("there is no system", &name, known.systems)
+    }
 }
 
 fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
@@ -34,7 +38,10 @@ fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
     let heartbeat = table.find("heartbeat");
     let timing = RaftTiming {
         election: election.as_ref().and_then(election_range).unwrap_or(default.election),
-        heartbeat: heartbeat.as_ref().and_then(|item| item.parse(value::positive_duration)).unwrap_or(default.heartbeat),
+        heartbeat: heartbeat
+            .as_ref()
+            .and_then(|item| item.parse(value::positive_duration))
+            .unwrap_or(default.heartbeat),
     };
     if timing.heartbeat * 2 > timing.election.0
         && let Some(item) = heartbeat.or(election)
@@ -64,12 +71,8 @@ fn election_range(item: &Item<'_>) -> Option<(Duration, Duration)> {
 
 pub fn network(root: &Table<'_>) -> Network {
     let uniform = |min, max| Distribution::Uniform { min: Duration::from_millis(min), max: Duration::from_millis(max) };
-    let default = Network {
-        latency: uniform(1, 4),
-        loss: Probability(0),
-        duplicate: Probability(0),
-        reorder: Probability(0),
-    };
+    let default =
+        Network { latency: uniform(1, 4), loss: Probability(0), duplicate: Probability(0), reorder: Probability(0) };
     let Some(table) = root.table("network") else { return default };
     let network = Network {
         latency: table.get("latency", default.latency, distribution),

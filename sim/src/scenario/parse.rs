@@ -100,6 +100,11 @@ fn something_happens(scenario: &Scenario, problems: &Problems) {
     if scenario.workloads.is_empty() && scenario.events.is_empty() && scenario.phases.faults.is_none() {
         let help = "give the clients work, for instance workload = [{ kind = \"bank\", ops = 200 }]";
         let end = problems.text().lines().next().map_or(0, str::len);
-        problems.add(0..end, "nothing happens in this scenario", "no workload, no event, no length", Some(help.to_owned()));
+        problems.add(
+            0..end,
+            "nothing happens in this scenario",
+            "no workload, no event, no length",
+            Some(help.to_owned()),
+        );
     }
 }

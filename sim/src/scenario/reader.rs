@@ -13,8 +13,19 @@ use super::value::Wrong;
 
 /// The keys of the top level.
 pub const ROOT_KEYS: &[&str] = &[
-    "seeds", "cluster", "network", "clock", "disk", "schema", "workload", "invariant", "event", "phases", "final",
-    "expect", "limits",
+    "seeds",
+    "cluster",
+    "network",
+    "clock",
+    "disk",
+    "schema",
+    "workload",
+    "invariant",
+    "event",
+    "phases",
+    "final",
+    "expect",
+    "limits",
 ];
 
 /// The keys of the top level that hold lists of tables.
@@ -155,7 +166,8 @@ impl<'a> Table<'a> {
     fn refuse(&self, key: &str, span: Range<usize>, valid: &[&str]) {
         let below_header = self.problems.text()[self.span.clone()].starts_with('[');
         if below_header && LISTS.contains(&key) {
-            let help = format!("keep one form: `[[{key}]]` throughout, or one `{key} = [ … ]` above the first `[table]`");
+            let help =
+                format!("keep one form: `[[{key}]]` throughout, or one `{key} = [ … ]` above the first `[table]`");
             let label = format!("this line belongs to {}, which has no such key", self.name);
             self.problems.add(span, format!("the list `{key}` is written inside of {}", self.name), label, Some(help));
         } else if below_header && ROOT_KEYS.contains(&key) {
@@ -232,7 +244,9 @@ impl<'a> Item<'a> {
         };
         match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) if (least..=most).contains(&number) => Some(number),
-            _ if most == i64::MAX => self.wrong(Wrong::brief("is out of range", format!("it must be at least {least}"))),
+            _ if most == i64::MAX => {
+                self.wrong(Wrong::brief("is out of range", format!("it must be at least {least}")))
+            }
             _ => self.wrong(Wrong::brief("is out of range", format!("it must be between {least} and {most}"))),
         }
     }

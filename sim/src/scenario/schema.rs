@@ -43,7 +43,7 @@ fn from_text(item: &Item<'_>, scratch: &Scratch, bank: bool) -> Option<Vec<Strin
         Ok(statements) => Some(statements),
         Err(refused) => {
             let help = bank_help(&refused, bank);
-            item.wrong_inside(&text, refused.at, "SQLite refuses the schema".to_owned(), refused.message, help);
+            item.wrong_inside(&text, refused.at, "the schema is refused".to_owned(), refused.message, help);
             None
         }
     }
@@ -70,7 +70,7 @@ fn from_file(
         Err(refused) => {
             let help = bank_help(&refused, bank);
             let place = Some((Arc::new(Source { path: shown, text }), refused.at));
-            let title = "SQLite refuses the schema".to_owned();
+            let title = "the schema is refused".to_owned();
             problems.push(Problem { title, place, label: refused.message, related: None, help });
             None
         }

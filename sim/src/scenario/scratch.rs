@@ -6,6 +6,12 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Batch, Connection, Error};
 
+/// How many instructions of SQLite's machine all of a scenario's SQL may take: some seconds.
+const STEPS_MAX: i32 = 200_000_000;
+
+/// Between two looks at what is left of them.
+const STEPS_A_CALL: i32 = 100_000;
+
 /// The database.
 pub struct Scratch {
     connection: Connection,
@@ -40,6 +46,12 @@ impl Scratch {
         let mut connection = Connection::open_in_memory().expect("a database in memory opens");
         connection.execute_batch("PRAGMA foreign_keys = ON").expect("SQLite knows foreign keys");
         connection.authorizer(Some(authorize)).expect("an authorizer can be set");
+        let mut left = STEPS_MAX / STEPS_A_CALL;
+        let patience = move || {
+            left = left.saturating_sub(1);
+            left == 0
+        };
+        connection.progress_handler(STEPS_A_CALL, Some(patience)).expect("a progress handler can be set");
         Scratch { connection }
     }
 
@@ -135,9 +147,17 @@ fn refused(error: &Error, text: &str, begin: usize) -> Refused {
             let start = text.len() - sql.len() + usize::try_from(*offset).unwrap_or(0);
             start..start + token_length(&text[text.floor_char_boundary(start)..])
         }
-        _ => trimmed(text, begin..text.len()),
+        _ => named(error, text, begin).unwrap_or_else(|| trimmed(text, begin..text.len())),
     };
     Refused { message: message(error), at }
+}
+
+/// The place of the name that a message like `no such table: stok` ends with.
+fn named(error: &Error, text: &str, begin: usize) -> Option<Range<usize>> {
+    let message = message(error);
+    let (_, name) = message.strip_prefix("no such ")?.split_once(": ")?;
+    let start = begin + text[begin..].find(name)?;
+    Some(start..start + name.len())
 }
 
 fn message(error: &Error) -> String {
@@ -147,6 +167,7 @@ fn message(error: &Error) -> String {
         other => other.to_string(),
     };
     match text.as_str() {
+        "interrupted" => "this takes too long: a schema sets up tables in well under a second".to_owned(),
         "not authorized" => "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients".to_owned(),
         _ => text,
     }
@@ -191,6 +212,12 @@ mod tests {
         for sql in ["ATTACH 'x.db' AS x", "VACUUM INTO 'x.db'", "PRAGMA journal_mode = WAL", "BEGIN"] {
             assert!(Scratch::new().run(sql).unwrap_err().message.contains("not for clients"), "{sql}");
         }
+    }
+
+    #[test]
+    fn an_endless_schema_ends() {
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        assert!(Scratch::new().run(endless).unwrap_err().message.contains("too long"));
     }
 
     #[test]

@@ -8,9 +8,7 @@ use super::event::{DURING, selector_name};
 use super::model::{
     Amount, Distribution, Event, Fault, Mixed, Scenario, Selector, Trigger, Values, Workload, WorkloadKind,
 };
-use super::value::{
-    write_duration, write_duration_range, write_moment, write_probability as percent, write_rate,
-};
+use super::value::{write_duration, write_duration_range, write_moment, write_probability as percent, write_rate};
 
 /// The scenario as TOML.
 pub fn show(scenario: &Scenario) -> String {

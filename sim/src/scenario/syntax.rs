@@ -22,6 +22,11 @@ pub fn problem(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
             "a value is missing, or it lacks its quotes".to_owned(),
             Some("texts, durations and ranges stand in double quotes: \"power-cut\", \"30ms\", \"1..3\"".to_owned()),
         ),
+        "invalid basic string, expected `\"`" => ("the closing `\"` is missing".to_owned(), None),
+        message if message.contains("array") => {
+            let help = "perhaps the `]` of the list that begins further up is missing".to_owned();
+            (message.to_owned(), Some(help))
+        }
         message => (message.to_owned(), None),
     };
     Problem { title: "this is not valid TOML".to_owned(), place, label, related: None, help }
@@ -37,7 +42,11 @@ fn duplicate(word: &str, before: &str) -> (String, String, String) {
         let help = format!("write everything of `{word}` in one place");
         return (format!("the table `{word}` is opened twice"), "and here again".to_owned(), help);
     }
-    let help = format!("keep one of them; each event of its own begins with `[[event]]`, and so do other lists");
+    let header = before.lines().rev().find(|line| line.starts_with('[')).filter(|line| line.starts_with("[["));
+    let help = match header {
+        Some(header) => format!("keep one of them; a new entry of the list begins with a line `{}`", header.trim_end()),
+        None => "keep one of them".to_owned(),
+    };
     (format!("the key `{word}` stands twice in one table"), "and here again".to_owned(), help)
 }
 

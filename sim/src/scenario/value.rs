@@ -50,7 +50,8 @@ pub fn duration(text: &str) -> Result<Duration, Wrong> {
         return Err(bad("this does not begin with a number"));
     }
     if unit.is_empty() {
-        let help = format!("for instance \"{number}ms\"; the units are ns, us, ms, s, m (minutes) and h");
+        let help =
+            format!("for instance \"{number}ms\" or \"{number}s\"; the units are ns, us, ms, s, m (minutes) and h");
         return Err(Wrong::new("needs a unit", "a duration is a number with a unit", help));
     }
     let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
@@ -191,7 +192,10 @@ pub fn integer_range(text: &str) -> Result<(i64, i64), Wrong> {
     let ends = text.split_once("..").map(|(first, last)| (first.trim().parse::<i64>(), last.trim().parse::<i64>()));
     match ends {
         Some((Ok(first), Ok(last))) if first <= last => Ok((first, last)),
-        Some((Ok(_), Ok(_))) => Err(Wrong::new("is an empty range", "the first is greater than the last", help)),
+        Some((Ok(first), Ok(last))) => {
+            let help = format!("write \"{last}..{first}\"");
+            Err(Wrong::new("is an empty range", "the first is greater than the last", help))
+        }
         _ => Err(Wrong::new("is not a range", "a range is two whole numbers with `..` between them", help)),
     }
 }

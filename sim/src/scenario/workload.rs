@@ -64,7 +64,13 @@ fn amount(table: &Table<'_>, phases: &Phases) -> Option<Amount> {
         }
         (Some(ops), Some(rate)) => {
             let help = "keep `ops` for a number of operations, or `rate` for operations until the fault phase ends";
-            rate.contradicts(&ops, "`ops` and `rate` contradict each other", "and this how fast", "this says how many", help);
+            rate.contradicts(
+                &ops,
+                "`ops` and `rate` contradict each other",
+                "and this how fast",
+                "this says how many",
+                help,
+            );
             None
         }
     }
@@ -73,7 +79,9 @@ fn amount(table: &Table<'_>, phases: &Phases) -> Option<Amount> {
 fn sql(table: &Table<'_>, scratch: Option<&Scratch>) -> Option<WorkloadKind> {
     let values = table.find("values");
     let drawn: BTreeMap<String, Values> = match &values {
-        Some(item) => item.table("`values`")?.entries().iter().filter_map(|i| Some((i.key.clone(), draw(i)?))).collect(),
+        Some(item) => {
+            item.table("`values`")?.entries().iter().filter_map(|i| Some((i.key.clone(), draw(i)?))).collect()
+        }
         None => BTreeMap::new(),
     };
     let given: Vec<String> = match &values {
@@ -118,7 +126,11 @@ fn mixed(
         level.word(&[("strong", ())]);
     }
     let Some(sql) = table.find("sql") else {
-        table.wrong("the operation has no `sql`", "", "for instance { sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }");
+        table.wrong(
+            "the operation has no `sql`",
+            "",
+            "for instance { sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }",
+        );
         *used = None;
         return None;
     };
@@ -159,7 +171,7 @@ fn statement(item: &Item<'_>, text: &str, scratch: &Scratch, given: &[String]) -
     let checked = match scratch.prepare_check(text) {
         Ok(checked) => checked,
         Err(refused) => {
-            item.wrong_inside(text, refused.at, "SQLite refuses this statement".to_owned(), refused.message, None);
+            item.wrong_inside(text, refused.at, "this statement is refused".to_owned(), refused.message, None);
             return None;
         }
     };
