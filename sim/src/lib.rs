@@ -15,3 +15,4 @@ pub mod record;
 pub mod run;
 pub mod scenario;
 pub mod trace;
+pub mod workload;

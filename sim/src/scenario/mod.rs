@@ -1,3 +1,29 @@
-//! The scenario file format.
+//! The scenario file format: TOML in, a [`Scenario`](model::Scenario) with every default filled in out, or a
+//! [`Report`] that shows all that is wrong with it, each mistake at its place.
+//!
+//! A file is parsed to a tree that keeps where everything stands and is lowered by hand, section by section: derived
+//! deserialisation loses the places in tables that differ by a tag. Every key has a default, and no key that is not
+//! understood is passed over.
 
+pub mod discover;
+mod event;
+mod expect;
+mod machines;
+pub mod marks;
 pub mod model;
+mod parse;
+mod reader;
+pub mod report;
+mod schema;
+pub mod scratch;
+mod show;
+mod syntax;
+mod template;
+pub mod value;
+mod workload;
+
+pub use discover::discover;
+pub use parse::{Known, Origin, load, parse};
+pub use report::Report;
+pub use show::show;
+pub use template::template;

@@ -1,0 +1,242 @@
+//! `[cluster]`, `[network]`, `[clock]`, `[disk]`, `[phases]` and `[limits]`.
+
+use std::time::Duration;
+
+use super::Known;
+use super::model::{Clock, Cluster, Disk, Distribution, Limits, Network, Phases, PowerCut, Probability, RaftTiming};
+use super::reader::{Item, Table};
+use super::value::{self, Wrong};
+
+pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
+    let raft = RaftTiming {
+        election: (Duration::from_millis(150), Duration::from_millis(300)),
+        heartbeat: Duration::from_millis(50),
+    };
+    let Some(table) = root.table("cluster") else {
+        return Cluster { system: "lockstep".to_owned(), voters: 3, raft };
+    };
+    let cluster = Cluster {
+        system: table.get("system", "lockstep".to_owned(), |item| system(item, known)),
+        voters: table.get("voters", 3, |item| item.count(1, 9)),
+        raft: table.get("raft", raft.clone(), |item| Some(timing(&item.table("[cluster] raft")?, raft))),
+    };
+    table.finish();
+    cluster
+}
+
+fn system(item: &Item<'_>, known: &Known<'_>) -> Option<String> {
+    let name = item.text()?;
+    if known.systems.contains(&name.as_str()) {
+        Some(name)
+    } else {
+        item.unknown("there is no system", &name, known.systems)
+    }
+}
+
+fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
+    let election = table.find("election");
+    let heartbeat = table.find("heartbeat");
+    let timing = RaftTiming {
+        election: election.as_ref().and_then(election_range).unwrap_or(default.election),
+        heartbeat: heartbeat
+            .as_ref()
+            .and_then(|item| item.parse(value::positive_duration))
+            .unwrap_or(default.heartbeat),
+    };
+    if timing.heartbeat * 2 > timing.election.0
+        && let Some(item) = heartbeat.or(election)
+    {
+        let (least, beat) = (value::write_duration(timing.election.0), value::write_duration(timing.heartbeat));
+        item.refuse::<()>(
+            "heartbeats are too rare for the election timeout",
+            format!("heartbeats every {beat}, elections after {least} of silence"),
+            "let `heartbeat` be at most half of the shortest election timeout, or one late message unseats the leader",
+        );
+    }
+    table.finish();
+    timing
+}
+
+fn election_range(item: &Item<'_>) -> Option<(Duration, Duration)> {
+    let (least, most) = item.parse(value::duration_range)?;
+    if least == most {
+        return item.wrong(Wrong::new(
+            "leaves no room for chance",
+            "all nodes would time out together and split the vote",
+            "let the second end be about twice the first, for instance \"150ms..300ms\"",
+        ));
+    }
+    Some((least, most))
+}
+
+pub fn network(root: &Table<'_>) -> Network {
+    let uniform = |min, max| Distribution::Uniform { min: Duration::from_millis(min), max: Duration::from_millis(max) };
+    let default =
+        Network { latency: uniform(1, 4), loss: Probability(0), duplicate: Probability(0), reorder: Probability(0) };
+    let Some(table) = root.table("network") else { return default };
+    let network = Network {
+        latency: table.get("latency", default.latency, distribution),
+        loss: table.get("loss", default.loss, loss),
+        duplicate: table.get("duplicate", default.duplicate, |item| item.parse(value::probability)),
+        reorder: table.get("reorder", default.reorder, |item| item.parse(value::probability)),
+    };
+    table.finish();
+    network
+}
+
+fn loss(item: &Item<'_>) -> Option<Probability> {
+    let chance = item.parse(value::probability)?;
+    if chance.0 == 1_000_000 {
+        return item.wrong(Wrong::new(
+            "is certain",
+            "no message would ever arrive, so no leader could be elected",
+            "to cut links for a while, use an event with `do = \"partition\"` or `do = \"cut\"`",
+        ));
+    }
+    Some(chance)
+}
+
+pub fn clock(root: &Table<'_>) -> Clock {
+    let default = Clock { offset: Duration::ZERO, drift_ppm: 0 };
+    let Some(table) = root.table("clock") else { return default };
+    let clock = Clock {
+        offset: table.get("offset", default.offset, |item| item.parse(value::duration)),
+        drift_ppm: table.get("drift", default.drift_ppm, |item| item.parse(value::drift)),
+    };
+    table.finish();
+    clock
+}
+
+pub fn disk(root: &Table<'_>, voters: u32) -> Disk {
+    let micros = |min, max| Distribution::Uniform { min: Duration::from_micros(min), max: Duration::from_micros(max) };
+    let minority = (voters - 1) / 2;
+    let default = Disk {
+        fsync: micros(200, 4000),
+        access: micros(10, 100),
+        power_cut: PowerCut { lost: Probability(500_000), torn: Probability(200_000) },
+        budget: minority,
+    };
+    let Some(table) = root.table("disk") else { return default };
+    let cut = default.power_cut;
+    let disk = Disk {
+        fsync: table.get("fsync", default.fsync, distribution),
+        access: table.get("access", default.access, distribution),
+        power_cut: table.get("power_cut", cut, |item| power_cut(item, cut)),
+        budget: table.get("budget", minority, |item| budget(item, voters)),
+    };
+    table.finish();
+    disk
+}
+
+fn power_cut(item: &Item<'_>, default: PowerCut) -> Option<PowerCut> {
+    let table = item.table("[disk] power_cut")?;
+    let (lost, torn) = (table.find("lost"), table.find("torn"));
+    let chance = |item: &Option<Item<'_>>| item.as_ref().and_then(|item| item.parse(value::probability));
+    let cut = match (chance(&lost), chance(&torn)) {
+        (Some(lost), Some(torn)) => PowerCut { lost, torn },
+        // One that is given alone takes from the default of the other what does not fit.
+        (Some(lost), None) => PowerCut { lost, torn: default.torn.min(Probability(1_000_000 - lost.0)) },
+        (None, Some(torn)) => PowerCut { torn, lost: default.lost.min(Probability(1_000_000 - torn.0)) },
+        (None, None) => default,
+    };
+    if cut.lost.0 + cut.torn.0 > 1_000_000 {
+        item.refuse::<()>(
+            "`lost` and `torn` are more than certain together",
+            "a write is lost, torn or kept: at most 100% in all",
+            "lower one of them; what is left to 100% is the chance that a write is kept",
+        );
+    }
+    table.finish();
+    Some(cut)
+}
+
+fn budget(item: &Item<'_>, voters: u32) -> Option<u32> {
+    let (budget, minority) = (item.integer(0, i64::from(u32::MAX))?, (voters - 1) / 2);
+    if budget > i64::from(minority) {
+        return item.refuse(
+            format!("a cluster of {voters} cannot stand the loss of {budget} disks"),
+            format!("a majority must keep its data: at most {minority} here"),
+            "lower `budget` or raise `voters` in `[cluster]`",
+        );
+    }
+    u32::try_from(budget).ok()
+}
+
+/// `"5ms"`, `"1ms..4ms"` or `{ dist = … }`.
+pub fn distribution(item: &Item<'_>) -> Option<Distribution> {
+    if item.kind() != "table" {
+        return item.parse(value::short_distribution);
+    }
+    let table = item.table(&format!("`{}`", item.key))?;
+    let time = |key| required(&table, key).and_then(|item| item.parse(value::duration));
+    let found = match required(&table, "dist")?.word(&[("constant", 0), ("uniform", 1), ("exponential", 2)])? {
+        0 => time("value").map(Distribution::Constant),
+        1 => {
+            let (min, max) = (time("min"), time("max"));
+            min.zip(max).map(|(min, max)| Distribution::Uniform { min, max })
+        }
+        _ => {
+            let (min, mean, max) = (time("min"), time("mean"), time("max"));
+            min.zip(mean).zip(max).map(|((min, mean), max)| Distribution::Exponential { min, mean, max })
+        }
+    };
+    table.finish();
+    match found? {
+        Distribution::Uniform { min, max } if min > max => unordered(item, "`min` is greater than `max`"),
+        Distribution::Exponential { min, mean, max } if min > mean || mean > max => {
+            unordered(item, "this must be so: `min` ≤ `mean` ≤ `max`")
+        }
+        distribution => Some(distribution),
+    }
+}
+
+fn unordered<T>(item: &Item<'_>, label: &str) -> Option<T> {
+    item.wrong(Wrong::brief("has its bounds in the wrong order", label))
+}
+
+fn required<'a>(table: &Table<'a>, key: &'static str) -> Option<Item<'a>> {
+    let found = table.find(key);
+    if found.is_none() {
+        table.wrong(
+            format!("`{key}` is missing in {}", table.name),
+            "",
+            "for instance \"5ms\", \"1ms..4ms\" or { dist = \"exponential\", min = \"1ms\", mean = \"8ms\", max = \"400ms\" }",
+        );
+    }
+    found
+}
+
+pub fn phases(root: &Table<'_>) -> Phases {
+    let settle = Duration::from_secs(10);
+    let Some(table) = root.table("phases") else { return Phases { faults: None, settle } };
+    let phases = Phases {
+        faults: table.find("faults").and_then(|item| item.parse(value::positive_duration)),
+        settle: table.get("settle", settle, |item| item.parse(value::positive_duration)),
+    };
+    table.finish();
+    phases
+}
+
+pub fn limits(root: &Table<'_>, phases: &Phases) -> Limits {
+    let default = Limits { time: Duration::from_secs(600), events: 5_000_000 };
+    let Some(table) = root.table("limits") else { return default };
+    let limits = Limits {
+        time: table.get("time", default.time, |item| time_limit(item, phases)),
+        events: table.get("events", default.events, |item| item.large(1)),
+    };
+    table.finish();
+    limits
+}
+
+fn time_limit(item: &Item<'_>, phases: &Phases) -> Option<Duration> {
+    let time = item.parse(value::positive_duration)?;
+    let needed = phases.faults.unwrap_or_default() + phases.settle;
+    if time < needed {
+        return item.refuse(
+            "the time limit ends the run before its phases are over",
+            format!("faults and settle take up to {}", value::write_duration(needed)),
+            "raise `limits.time`, or shorten `phases.faults` or `phases.settle`",
+        );
+    }
+    Some(time)
+}

@@ -1,0 +1,24 @@
+//! The marks that a run can reach: what `when = { mark = … }` waits for and `expect.sometimes` asks for.
+
+/// The name of each mark, and when it is reached.
+pub const MARKS: &[(&str, &str)] = &[
+    ("leader.elected", "a node became leader"),
+    ("leader.changed", "a node became leader that did not lead before it"),
+    ("leader.stepped-down", "a leader went back to follower"),
+    ("log.appended", "a node wrote an entry to its log"),
+    ("log.truncated", "a node cut entries off its log that a leader contradicted"),
+    ("log.torn-tail", "a node found the tail of its log torn at boot and trimmed it"),
+    ("log.synced", "a sync of a node's log completed"),
+    ("entry.committed", "a node learned that an entry is committed"),
+    ("entry.applied", "a node executed an entry and committed its effects"),
+    ("database.checkpointed", "SQLite's write-ahead log was copied into the database file"),
+    ("node.booted", "a node read its disk and began to take part"),
+    ("node.restarted", "a node booted again after it was down"),
+    ("node.stopped", "a node stopped by its own decision"),
+    ("request.forwarded", "a node passed a client's request on to the leader"),
+];
+
+/// The names alone.
+pub fn names() -> Vec<&'static str> {
+    MARKS.iter().map(|(name, _)| *name).collect()
+}

@@ -1,0 +1,232 @@
+//! A database in memory with a scenario's tables: SQLite itself says which of the scenario's SQL is valid.
+
+use std::ops::Range;
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Batch, Connection, Error};
+
+/// How many instructions of SQLite's machine all of a scenario's SQL may take: some seconds.
+const STEPS_MAX: i32 = 200_000_000;
+
+/// Between two looks at what is left of them.
+const STEPS_A_CALL: i32 = 100_000;
+
+/// The database.
+pub struct Scratch {
+    connection: Connection,
+}
+
+/// What SQLite says of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The names of its parameters, without the `:`.
+    pub parameters: Vec<String>,
+    /// How many columns its result has.
+    pub columns: usize,
+    /// Whether it changes nothing.
+    pub reads: bool,
+}
+
+/// SQL that is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// Why.
+    pub message: String,
+    /// The bytes of the text that it is about.
+    pub at: Range<usize>,
+}
+
+impl Scratch {
+    /// An empty database.
+    ///
+    /// # Panics
+    /// If SQLite has no memory.
+    pub fn new() -> Self {
+        let mut connection = Connection::open_in_memory().expect("a database in memory opens");
+        connection.execute_batch("PRAGMA foreign_keys = ON").expect("SQLite knows foreign keys");
+        connection.authorizer(Some(authorize)).expect("an authorizer can be set");
+        let mut left = STEPS_MAX / STEPS_A_CALL;
+        let patience = move || {
+            left = left.saturating_sub(1);
+            left == 0
+        };
+        connection.progress_handler(STEPS_A_CALL, Some(patience)).expect("a progress handler can be set");
+        Scratch { connection }
+    }
+
+    /// Executes a script. Returns its statements, without the semicolons.
+    ///
+    /// # Errors
+    /// The first statement that SQLite refuses.
+    pub fn run(&self, script: &str) -> Result<Vec<String>, Refused> {
+        let mut statements = Vec::new();
+        let mut batch = Batch::new(&self.connection, script);
+        let mut end = 0;
+        loop {
+            let mut statement = match batch.next() {
+                Ok(Some(statement)) => statement,
+                Ok(None) => return Ok(statements),
+                Err(error) => return Err(refused(&error, script, end)),
+            };
+            // Without parameters the expansion is the text itself.
+            let text = statement.expanded_sql().unwrap_or_default();
+            let begin = script[end..].find(&text).map_or(end, |found| end + found);
+            let whole = trimmed(script, begin..begin + text.len());
+            end = begin + text.len();
+            if statement.parameter_count() > 0 {
+                let message = "the schema is set up as it stands: its statements have no parameters".to_owned();
+                return Err(Refused { message, at: trimmed(script, begin..script.len()) });
+            }
+            if let Err(error) = statement.query([]).and_then(|mut rows| while_rows(&mut rows)) {
+                return Err(Refused { message: message(&error), at: whole });
+            }
+            statements.push(text.trim().trim_end_matches(';').trim_end().to_owned());
+        }
+    }
+
+    /// Looks at one statement without executing it.
+    ///
+    /// # Errors
+    /// What SQLite does not accept, or what is not exactly one statement with named parameters.
+    pub fn prepare_check(&self, sql: &str) -> Result<Checked, Refused> {
+        let mut batch = Batch::new(&self.connection, sql);
+        let statement = match batch.next() {
+            Ok(Some(statement)) => statement,
+            Ok(None) => return Err(Refused { message: "there is no statement in it".to_owned(), at: 0..sql.len() }),
+            Err(error) => return Err(refused(&error, sql, 0)),
+        };
+        let all = trimmed(sql, 0..sql.len());
+        if !matches!(batch.next(), Ok(None)) {
+            let message = "more than one statement in a string: make it a list of strings".to_owned();
+            return Err(Refused { message, at: all });
+        }
+        let mut parameters = Vec::new();
+        for index in 1..=statement.parameter_count() {
+            match statement.parameter_name(index) {
+                Some(name) if !name.starts_with('?') => parameters.push(name[1..].to_owned()),
+                _ => {
+                    let message = "a parameter without a name: write `:name` instead of `?`".to_owned();
+                    return Err(Refused { message, at: all });
+                }
+            }
+        }
+        Ok(Checked { parameters, columns: statement.column_count(), reads: statement.readonly() })
+    }
+
+    /// The names of tables and views, in order.
+    pub fn tables(&self) -> Vec<String> {
+        let query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name";
+        let mut statement = self.connection.prepare(query).expect("the schema table has these columns");
+        let names = statement.query_map([], |row| row.get(0)).expect("the query has no parameters");
+        names.map(|name| name.expect("names are text")).collect()
+    }
+}
+
+/// What reaches outside of the tables is not for clients, and must not reach the real disk from here.
+fn authorize(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Attach { .. }
+        | AuthAction::Detach { .. }
+        | AuthAction::Pragma { .. }
+        | AuthAction::Transaction { .. }
+        | AuthAction::Savepoint { .. } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }
+}
+
+fn while_rows(rows: &mut rusqlite::Rows<'_>) -> rusqlite::Result<()> {
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+/// An error of SQLite's with its place in the whole text, where `begin` is the end of the last good statement.
+fn refused(error: &Error, text: &str, begin: usize) -> Refused {
+    let at = match error {
+        Error::SqlInputError { sql, offset, .. } => {
+            let start = text.len() - sql.len() + usize::try_from(*offset).unwrap_or(0);
+            start..start + token_length(&text[text.floor_char_boundary(start)..])
+        }
+        _ => named(error, text, begin).unwrap_or_else(|| trimmed(text, begin..text.len())),
+    };
+    Refused { message: message(error), at }
+}
+
+/// The place of the name that a message like `no such table: stok` ends with.
+fn named(error: &Error, text: &str, begin: usize) -> Option<Range<usize>> {
+    let message = message(error);
+    let (_, name) = message.strip_prefix("no such ")?.split_once(": ")?;
+    let start = begin + text[begin..].find(name)?;
+    Some(start..start + name.len())
+}
+
+fn message(error: &Error) -> String {
+    let text = match error {
+        Error::SqlInputError { msg, .. } => msg.clone(),
+        Error::SqliteFailure(_, Some(msg)) => msg.clone(),
+        other => other.to_string(),
+    };
+    match text.as_str() {
+        "interrupted" => "this takes too long: a schema sets up tables in well under a second".to_owned(),
+        "not authorized" => "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients".to_owned(),
+        _ => text,
+    }
+}
+
+fn token_length(text: &str) -> usize {
+    let word = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    word.max(text.chars().next().map_or(0, char::len_utf8))
+}
+
+/// The range without white space at its ends, and only to the end of its first line.
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let inner = &text[range.clone()];
+    let start = range.start + (inner.len() - inner.trim_start().len());
+    let line = text[start..range.end.max(start)].trim_end().lines().next().unwrap_or("");
+    start..start + line.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_split_where_sqlite_splits_it() {
+        let script = "-- stock; of a shop\nCREATE TABLE t(a); ;\n INSERT INTO t VALUES('x;y');\n\
+                      CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t; SELECT 1; END;\nSELECT 2";
+        let statements = Scratch::new().run(script).unwrap();
+        assert_eq!(statements.len(), 4, "{statements:?}");
+        assert_eq!(statements[1], "INSERT INTO t VALUES('x;y')");
+        assert!(statements[2].ends_with("END"));
+    }
+
+    #[test]
+    fn a_refusal_points_at_the_token() {
+        let script = "CREATE TABLE t(a);\nINSERT INTO u VALUES(1);";
+        let refused = Scratch::new().run(script).unwrap_err();
+        assert_eq!((&script[refused.at], refused.message.as_str()), ("u", "no such table: u"));
+    }
+
+    #[test]
+    fn nothing_reaches_a_file() {
+        for sql in ["ATTACH 'x.db' AS x", "VACUUM INTO 'x.db'", "PRAGMA journal_mode = WAL", "BEGIN"] {
+            assert!(Scratch::new().run(sql).unwrap_err().message.contains("not for clients"), "{sql}");
+        }
+    }
+
+    #[test]
+    fn an_endless_schema_ends() {
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        assert!(Scratch::new().run(endless).unwrap_err().message.contains("too long"));
+    }
+
+    #[test]
+    fn parameters_are_found_by_name() {
+        let scratch = Scratch::new();
+        let checked = scratch.prepare_check("SELECT :a, ':b', @c -- :d").unwrap();
+        assert_eq!(checked, Checked { parameters: vec!["a".into(), "c".into()], columns: 3, reads: true });
+        assert!(scratch.prepare_check("SELECT ?").is_err());
+        assert!(scratch.prepare_check("SELECT 1; SELECT 2").is_err());
+        assert!(scratch.prepare_check(" -- nothing").is_err());
+    }
+}

@@ -1,0 +1,251 @@
+//! Writes a scenario as a file with every default filled in. Parsing it again gives the same scenario.
+
+use std::fmt::Display;
+
+use lockstep_node::api::Value;
+
+use super::event::{DURING, selector_name};
+use super::model::{
+    Amount, Distribution, Event, Fault, Mixed, Scenario, Selector, Trigger, Values, Workload, WorkloadKind,
+};
+use super::value::{write_duration, write_duration_range, write_moment, write_probability as percent, write_rate};
+
+/// The scenario as TOML.
+pub fn show(scenario: &Scenario) -> String {
+    let mut out = Writer::default();
+    for line in &scenario.about {
+        out.line(if line.is_empty() { "#".to_owned() } else { format!("# {line}") });
+    }
+    out.key("seeds", seeds(&scenario.seeds));
+    out.key("final", list(scenario.finals.iter().map(quoted)));
+    machines(&mut out, scenario);
+    if !scenario.schema.is_empty() {
+        out.header("[schema]");
+        out.key("sql", quoted(scenario.schema.join(";\n")));
+    }
+    for workload in &scenario.workloads {
+        workload_table(&mut out, workload);
+    }
+    for invariant in &scenario.invariants {
+        out.header("[[invariant]]");
+        out.key("name", quoted(&invariant.name));
+        out.key("sql", quoted(&invariant.sql));
+        out.key("expect", value(&invariant.expect));
+    }
+    for event in &scenario.events {
+        event_table(&mut out, event);
+    }
+    ends(&mut out, scenario);
+    out.text
+}
+
+fn machines(out: &mut Writer, scenario: &Scenario) {
+    let (cluster, network, disk) = (&scenario.cluster, &scenario.network, &scenario.disk);
+    out.header("[cluster]");
+    out.key("system", quoted(&cluster.system));
+    out.key("voters", cluster.voters);
+    let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
+    let heartbeat = write_duration(cluster.raft.heartbeat);
+    out.key("raft", format!("{{ election = \"{election}\", heartbeat = \"{heartbeat}\" }}"));
+    out.header("[network]");
+    out.key("latency", distribution(&network.latency));
+    out.key("loss", quoted(percent(network.loss)));
+    out.key("duplicate", quoted(percent(network.duplicate)));
+    out.key("reorder", quoted(percent(network.reorder)));
+    out.header("[clock]");
+    out.key("offset", quoted(write_duration(scenario.clock.offset)));
+    out.key("drift", quoted(format!("{}ppm", scenario.clock.drift_ppm)));
+    out.header("[disk]");
+    out.key("fsync", distribution(&disk.fsync));
+    out.key("access", distribution(&disk.access));
+    let (lost, torn) = (percent(disk.power_cut.lost), percent(disk.power_cut.torn));
+    out.key("power_cut", format!("{{ lost = \"{lost}\", torn = \"{torn}\" }}"));
+    out.key("budget", disk.budget);
+}
+
+fn workload_table(out: &mut Writer, workload: &Workload) {
+    out.header("[[workload]]");
+    let kind = match workload.kind {
+        WorkloadKind::Bank { .. } => "bank",
+        WorkloadKind::Sql { .. } => "sql",
+    };
+    out.key("kind", quoted(kind));
+    out.key("clients", workload.clients);
+    match workload.amount {
+        Amount::Ops(ops) => out.key("ops", ops),
+        Amount::RateMilli(milli) => out.key("rate", quoted(write_rate(milli))),
+    }
+    match &workload.kind {
+        WorkloadKind::Bank { accounts, balance } => {
+            out.key("accounts", accounts);
+            out.key("balance", balance);
+        }
+        WorkloadKind::Sql { mix, values } => {
+            out.key("mix", list(mix.iter().map(mixed)));
+            let values = values.iter().map(|(name, values)| format!("{} = {}", quoted(name), drawn(values)));
+            out.key("values", inline(values));
+        }
+    }
+}
+
+fn mixed(mixed: &Mixed) -> String {
+    let sql = list(mixed.sql.iter().map(quoted));
+    inline([
+        format!("weight = {}", mixed.weight),
+        format!("sql = {sql}"),
+        format!("atomic = {}", mixed.atomic),
+        format!("read = {}", mixed.read),
+    ])
+}
+
+fn drawn(values: &Values) -> String {
+    match values {
+        Values::Range(first, last) => quoted(format!("{first}..{last}")),
+        Values::OneOf(values) => list(values.iter().map(value)),
+    }
+}
+
+fn event_table(out: &mut Writer, event: &Event) {
+    out.header("[[event]]");
+    match &event.trigger {
+        Trigger::At(first, last) => out.key("at", quoted(write_moment(*first, *last))),
+        Trigger::Applied(index) => out.key("when", inline([format!("applied = {index}")])),
+        Trigger::Io { nth, during, node } => {
+            let (name, _) = DURING.iter().find(|(_, known)| known == during).expect("every kind of work has a name");
+            let node = quoted(selector_name(node));
+            out.key("when", inline([format!("io = {nth}"), format!("during = \"{name}\""), format!("node = {node}")]));
+        }
+        Trigger::Mark { mark, node, nth } => {
+            let node = quoted(node.as_deref().unwrap_or("any"));
+            let mark = quoted(mark);
+            out.key("when", inline([format!("mark = {mark}"), format!("node = {node}"), format!("nth = {nth}")]));
+        }
+    }
+    fault(out, &event.fault);
+    if let Some(lasts) = event.lasts {
+        out.key("for", quoted(write_duration(lasts)));
+    }
+}
+
+fn fault(out: &mut Writer, fault: &Fault) {
+    match fault {
+        Fault::PowerCut(target) => targeted(out, "power-cut", target),
+        Fault::Kill(target) => targeted(out, "kill", target),
+        Fault::StallDisk(target) => targeted(out, "stall-disk", target),
+        Fault::SlowDisk { target, factor } => {
+            targeted(out, "slow-disk", target);
+            out.key("factor", factor);
+        }
+        Fault::Partition(groups) => {
+            out.key("do", quoted("partition"));
+            out.key("groups", list(groups.iter().map(|group| selectors(group))));
+        }
+        Fault::Cut { from, to, one_way } => {
+            out.key("do", quoted("cut"));
+            out.key("from", selectors(from));
+            out.key("to", selectors(to));
+            out.key("one_way", one_way);
+        }
+    }
+}
+
+fn targeted(out: &mut Writer, name: &str, target: &[Selector]) {
+    out.key("do", quoted(name));
+    out.key("target", selectors(target));
+}
+
+fn ends(out: &mut Writer, scenario: &Scenario) {
+    out.header("[phases]");
+    if let Some(faults) = scenario.phases.faults {
+        out.key("faults", quoted(write_duration(faults)));
+    }
+    out.key("settle", quoted(write_duration(scenario.phases.settle)));
+    out.header("[expect]");
+    let expect = &scenario.expect;
+    if let Some(progress) = &expect.progress {
+        let range = write_duration_range(progress.from, progress.to);
+        out.key("progress", quoted(format!("{} commits in {range}", progress.commits)));
+    }
+    out.key("sometimes", list(expect.sometimes.iter().map(quoted)));
+    let fails = expect.fails.iter().map(|(system, property)| format!("{} = {}", quoted(system), quoted(property)));
+    out.key("fails", inline(fails));
+    out.header("[limits]");
+    out.key("time", quoted(write_duration(scenario.limits.time)));
+    out.key("events", scenario.limits.events);
+}
+
+/// Seeds, with runs of neighbours as ranges.
+fn seeds(seeds: &[u64]) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for &seed in seeds {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(seed) => *last = seed,
+            _ => runs.push((seed, seed)),
+        }
+    }
+    list(runs.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => quoted(format!("{first}..{last}")),
+    }))
+}
+
+fn distribution(distribution: &Distribution) -> String {
+    let field = |name: &str, time| format!("{name} = \"{}\"", write_duration(time));
+    match *distribution {
+        Distribution::Constant(time) => quoted(write_duration(time)),
+        Distribution::Uniform { min, max } => quoted(write_duration_range(min, max)),
+        Distribution::Exponential { min, mean, max } => {
+            let dist = "dist = \"exponential\"".to_owned();
+            inline([dist, field("min", min), field("mean", mean), field("max", max)])
+        }
+    }
+}
+
+fn selectors(selectors: &[Selector]) -> String {
+    list(selectors.iter().map(|selector| quoted(selector_name(selector))))
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => format!("{number:?}"),
+        Value::Text(text) => quoted(text),
+        // No file can say these; the SQL literal shows a reader what is meant.
+        Value::Null | Value::Blob(_) => quoted(value.to_string()),
+    }
+}
+
+fn quoted(text: impl AsRef<str>) -> String {
+    toml::Value::String(text.as_ref().to_owned()).to_string()
+}
+
+fn list(items: impl IntoIterator<Item = String>) -> String {
+    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+fn inline(entries: impl IntoIterator<Item = String>) -> String {
+    match entries.into_iter().collect::<Vec<_>>().join(", ") {
+        entries if entries.is_empty() => "{}".to_owned(),
+        entries => format!("{{ {entries} }}"),
+    }
+}
+
+/// Collects lines.
+#[derive(Default)]
+struct Writer {
+    text: String,
+}
+
+impl Writer {
+    fn line(&mut self, line: impl Display) {
+        self.text += &format!("{line}\n");
+    }
+
+    fn key(&mut self, key: &str, value: impl Display) {
+        self.line(format_args!("{key} = {value}"));
+    }
+
+    fn header(&mut self, header: &str) {
+        self.line(format_args!("\n{header}"));
+    }
+}

@@ -1,0 +1,268 @@
+//! The scenario format as a whole: defaults, the round trip through `show`, and texts that nobody would write.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lockstep_node::api::Value;
+use lockstep_sim::scenario::model::{
+    Amount, Distribution, During, Event, Fault, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
+};
+use lockstep_sim::scenario::{Known, Origin, Report, parse, show, template};
+
+const KNOWN: Known<'_> =
+    Known { systems: &["lockstep", "statement-shipping"], properties: &["tables-equal", "log-matching"] };
+
+const SHORT: &str = r#"# The leader loses power.
+# Would catch: an unsynced acknowledgement.
+seeds    = "1..3"
+workload = [{ kind = "bank", ops = 200 }]
+event    = [
+  { at = "2s",   do = "power-cut", target = "leader", for = "1s" },
+  { at = "2.5s..3s", do = "partition", groups = [["leader"], ["rest"]] },
+]
+final    = ["accounts"]
+"#;
+
+const LONG: &str = r#"#
+# A shop — everything that a scenario can say.
+seeds = ["1..3", 9, 7, "100..101"]
+final = ["stock", '''SELECT item, sum(n) AS "n" FROM orders GROUP BY item''']
+
+[cluster]
+voters = 5
+raft   = { election = "200ms..400ms", heartbeat = "40ms" }
+
+[network]
+latency   = { dist = "exponential", min = "1ms", mean = "8ms", max = "400ms" }
+loss      = "1%"
+duplicate = "0.25%"
+reorder   = "100%"
+
+[clock]
+drift  = "200ppm"
+offset = "1.5s"
+
+[disk]
+fsync     = { dist = "uniform", min = "200us", max = "4ms" }
+access    = "5us"
+power_cut = { torn = "30%" }
+budget    = 1
+
+[schema]
+sql = """
+-- What is for sale; it ends with a comment
+CREATE TABLE stock(item INTEGER PRIMARY KEY, n INTEGER NOT NULL);
+CREATE TABLE orders(id INTEGER PRIMARY KEY, item INTEGER REFERENCES stock, n INTEGER, note TEXT DEFAULT 'a;\\"b');
+CREATE TRIGGER sold AFTER INSERT ON orders BEGIN UPDATE stock SET n = n - new.n WHERE item = new.item; SELECT 1; END;
+INSERT INTO stock VALUES(1, 10), (2, 20) -- and so on
+"""
+
+[[workload]]
+clients = 2
+rate    = "12.5/s"
+
+[[workload]]
+kind    = "sql"
+clients = 8
+ops     = 300
+mix     = [
+  { weight = 8, sql = ["UPDATE stock SET n = n - 1 WHERE item = :item", "SELECT ':none', :name"], atomic = true },
+  { weight = 2, sql = "SELECT sum(n) FROM stock WHERE n > :least", level = "strong" },
+  { sql = "SELECT count(*) FROM orders" },
+]
+values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7 }
+
+[[invariant]]
+name   = "stock never negative"
+sql    = "SELECT count(*) FROM stock WHERE n < 0"
+
+[[invariant]]
+sql    = "SELECT 'ok'"
+expect = "ok"
+
+[[event]]
+when   = { mark = "leader.elected", node = "n4", nth = 2 }
+do     = "kill"
+target = ["leader", "n5"]
+for    = "1s"
+
+[[event]]
+when   = { io = 7, during = "checkpoint", node = "leader" }
+do     = "stall-disk"
+
+[[event]]
+when   = { applied = 300 }
+do     = "slow-disk"
+target = "minority"
+factor = 20
+
+[[event]]
+when = { mark = "log.synced" }
+do   = "cut"
+from = ["n1", "n2"]
+to   = "rest"
+one_way = true
+
+[[event]]
+at = "0s"
+do = "cut"
+
+[phases]
+faults = "20s"
+settle = "5s"
+
+[expect]
+progress  = "50 commits in 2s..5s"
+sometimes = ["leader.changed", "log.torn-tail"]
+fails     = { statement-shipping = "tables-equal" }
+
+[limits]
+time   = "1h"
+events = 1_000_000
+"#;
+
+fn read(source: &str) -> Result<Scenario, Report> {
+    let origin = Origin { name: "test".to_owned(), path: "test.toml".to_owned(), folder: PathBuf::new() };
+    parse(source, &origin, &KNOWN)
+}
+
+fn accepted(source: &str) -> Scenario {
+    read(source).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn without_lines(mut scenario: Scenario) -> Scenario {
+    scenario.events.iter_mut().for_each(|event| event.line = 0);
+    scenario
+}
+
+#[test]
+fn every_key_has_a_default() {
+    let scenario = accepted("workload = [{}]\nevent = [{ at = \"1s\", do = \"kill\" }]");
+    assert_eq!(scenario.seeds, [1, 2, 3]);
+    assert_eq!((scenario.cluster.system.as_str(), scenario.cluster.voters), ("lockstep", 3));
+    assert_eq!(scenario.network.loss, Probability(0));
+    assert_eq!(scenario.workloads[0].amount, Amount::Ops(100));
+    assert_eq!(scenario.workloads[0].kind, WorkloadKind::Bank { accounts: 10, balance: 100 });
+    assert_eq!(scenario.events[0].fault, Fault::Kill(vec![Selector::Any]));
+    assert_eq!(scenario.events[0].lasts, None);
+    assert_eq!((scenario.limits.time, scenario.limits.events), (Duration::from_secs(600), 5_000_000));
+}
+
+#[test]
+fn the_shortest_useful_scenario_means_what_it_says() {
+    let scenario = accepted(SHORT);
+    assert_eq!(scenario.about, ["The leader loses power.", "Would catch: an unsynced acknowledgement."]);
+    let second = Duration::from_secs(1);
+    let first = Event {
+        trigger: Trigger::At(2 * second, 2 * second),
+        fault: Fault::PowerCut(vec![Selector::Leader]),
+        lasts: Some(second),
+        line: 6,
+    };
+    assert_eq!(scenario.events[0], first);
+    assert_eq!(scenario.events[1].trigger, Trigger::At(second * 5 / 2, 3 * second));
+    assert_eq!(scenario.finals, ["accounts"]);
+}
+
+#[test]
+fn a_long_scenario_means_what_it_says() {
+    let scenario = accepted(LONG);
+    assert_eq!(scenario.seeds, [1, 2, 3, 9, 7, 100, 101]);
+    assert_eq!(scenario.schema.len(), 4, "{:?}", scenario.schema);
+    assert_eq!(scenario.disk.access, Distribution::Constant(Duration::from_micros(5)));
+    assert_eq!(scenario.disk.power_cut.torn, Probability(300_000));
+    assert_eq!(scenario.workloads[0].amount, Amount::RateMilli(12_500));
+    let WorkloadKind::Sql { mix, values } = &scenario.workloads[1].kind else { panic!("the second one is sql") };
+    assert_eq!(
+        mix.iter().map(|mixed| (mixed.weight, mixed.read)).collect::<Vec<_>>(),
+        [(8, false), (2, true), (1, true)]
+    );
+    assert_eq!(values["item"], Values::Range(-1, 100));
+    assert_eq!(values["least"], Values::OneOf(vec![Value::Integer(7)]));
+    assert_eq!(scenario.invariants[1].name, "SELECT 'ok'");
+    let io = Trigger::Io { nth: 7, during: During::Checkpoint, node: Selector::Leader };
+    assert_eq!(scenario.events[1].trigger, io);
+    let cut = Fault::Cut { from: vec![Selector::Leader], to: vec![Selector::Rest], one_way: false };
+    assert_eq!(scenario.events[4].fault, cut);
+    assert_eq!(scenario.expect.fails["statement-shipping"], "tables-equal");
+}
+
+#[test]
+fn what_is_shown_reads_back_as_the_same() {
+    for source in
+        [SHORT, LONG, &template("join/my-case"), "workload = [{}]", "phases.faults = \"1s\"\ncluster.voters = 1"]
+    {
+        let scenario = accepted(source);
+        let shown = show(&scenario);
+        let again = read(&shown).unwrap_or_else(|report| panic!("{report}\n{shown}"));
+        assert_eq!(without_lines(again.clone()), without_lines(scenario), "{shown}");
+        assert_eq!(show(&again), shown);
+    }
+}
+
+#[test]
+fn a_root_key_below_any_table_is_sent_up() {
+    for key in ["seeds", "cluster", "network", "disk", "schema", "phases", "final", "expect", "limits"] {
+        let report = read(&format!("workload = [{{}}]\n[clock]\n{key} = 1\n")).unwrap_err().to_string();
+        assert!(report.contains("above the first `[table]`"), "{report}");
+    }
+    for key in ["workload", "invariant", "event"] {
+        let report = read(&format!("seeds = 1\n[clock]\n{key} = []\n")).unwrap_err().to_string();
+        assert!(report.contains("keep one form"), "{report}");
+    }
+}
+
+#[test]
+fn colours_are_only_there_when_asked_for() {
+    let report = read("seds = 1").unwrap_err();
+    assert!(!report.render(false).contains('\u{1b}'));
+    assert!(report.render(true).contains('\u{1b}'));
+}
+
+/// Scenarios with bytes and lines removed, doubled and replaced: each is read or refused, and what is read is shown
+/// and read again.
+#[test]
+fn nothing_makes_the_reader_panic() {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut below = move |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % bound.max(1)
+    };
+    let mut read_back = 0;
+    for round in 0..1500 {
+        let mut text = [SHORT, LONG][round % 2].to_owned();
+        for _ in 0..=below(3) {
+            text = mutated(&text, &mut below);
+        }
+        match read(&text) {
+            Err(report) => assert!(report.render(round % 3 == 0).contains("error"), "{text}"),
+            Ok(scenario) => {
+                let again = read(&show(&scenario)).unwrap_or_else(|report| panic!("{report}\n{text}"));
+                assert_eq!(without_lines(again), without_lines(scenario), "{text}");
+                read_back += 1;
+            }
+        }
+    }
+    assert!(read_back > 50, "only {read_back} mutants were valid: they are too wild to say anything of the round trip");
+}
+
+fn mutated(text: &str, below: &mut impl FnMut(usize) -> usize) -> String {
+    const BITS: &[&str] =
+        &["[", "]", "{", "}", "\"", "'", "=", ",", "\n", "#", "é", "\u{0}", "..", "0", "-1", "n9", "'''", "9e999"];
+    let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+    if lines.is_empty() {
+        return BITS[below(BITS.len())].to_owned();
+    }
+    let (line, other) = (below(lines.len()), below(lines.len()));
+    match below(6) {
+        0 => drop(lines.remove(line)),
+        1 => lines.insert(other, lines[line]),
+        2 => lines.swap(line, other),
+        _ => {
+            let at = text.floor_char_boundary(below(text.len()));
+            let end = text.ceil_char_boundary((at + below(3)).min(text.len()));
+            return format!("{}{}{}", &text[..at], BITS[below(BITS.len())], &text[end..]);
+        }
+    }
+    lines.concat()
+}
