@@ -7,10 +7,19 @@ compile_error!(
      workspace (run it from the workspace's folder instead of with --manifest-path)."
 );
 
+pub mod cases;
 pub mod check;
 pub mod choice;
+pub mod cli;
+pub mod harness;
 pub mod history;
+pub mod pending;
 pub mod record;
 pub mod run;
 pub mod scenario;
+pub mod seeds;
+pub mod status;
 pub mod trace;
+pub mod worker;
+
+pub use cli::main;
