@@ -7,12 +7,28 @@ compile_error!(
      workspace (run it from the workspace's folder instead of with --manifest-path)."
 );
 
+pub mod cases;
 pub mod check;
 pub mod choice;
+pub mod cli;
+pub mod clock;
 pub mod disk;
+pub mod harness;
 pub mod history;
+mod inspect;
+pub mod network;
+pub mod pending;
 pub mod record;
 pub mod run;
 pub mod scenario;
+pub mod seeds;
+pub mod simulate;
+pub mod status;
+pub mod systems;
 pub mod trace;
+pub mod worker;
 pub mod workload;
+pub mod world;
+
+pub use cli::main;
+pub use simulate::simulate;

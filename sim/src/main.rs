@@ -1,2 +1,10 @@
 //! The command-line tool.
-fn main() {}
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    lockstep_sim::main(lockstep_sim::pending::systems::ALL)
+}

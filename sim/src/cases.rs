@@ -1,0 +1,105 @@
+//! Cases: one scenario on one system. A scenario runs on its own system, where it must pass, and on every system that
+//! its `[expect] fails` names, where it must fail.
+
+use std::sync::Arc;
+
+use crate::pending::check::PROPERTIES;
+use crate::pending::systems::System;
+use crate::scenario::model::Scenario;
+use crate::worker::{Job, Task, Wants};
+
+/// One scenario on one system.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// The system's name.
+    pub system: String,
+    /// The property that must fail first, if one must.
+    pub expected: Option<String>,
+}
+
+impl Case {
+    /// Its name: `join/leader-cut`, or `join/leader-cut@bully` on a system that is not the scenario's own.
+    pub fn name(&self) -> String {
+        let name = &self.scenario.name;
+        if self.is_own_system() { name.clone() } else { format!("{name}@{}", self.system) }
+    }
+
+    /// The run of a seed.
+    pub fn task(&self, seed: u64, wants: Wants, twice: bool) -> Task {
+        let job = Job { path: self.scenario.path.clone(), system: self.system.clone(), seed, wants };
+        Task { job, expected: self.expected.clone(), twice }
+    }
+
+    /// The command that shows a seed in detail.
+    pub fn replay(&self, seed: u64) -> String {
+        let system = if self.is_own_system() { String::new() } else { format!(" --system {}", self.system) };
+        format!("cargo sim replay {} --seed {seed}{system}", self.scenario.path)
+    }
+
+    /// Whether the scenario is written for this system.
+    pub fn is_own_system(&self) -> bool {
+        self.system == self.scenario.cluster.system
+    }
+}
+
+/// The cases of a scenario: its own first, then its expected failures.
+///
+/// # Errors
+/// If it names a system or a property that does not exist: place, reason and remedy.
+pub fn of(scenario: &Arc<Scenario>, systems: &[&'static dyn System]) -> Result<Vec<Case>, String> {
+    let own = Case { scenario: scenario.clone(), system: scenario.cluster.system.clone(), expected: None };
+    let failing = scenario.expect.fails.iter().map(|(system, property)| Case {
+        scenario: scenario.clone(),
+        system: system.clone(),
+        expected: Some(property.clone()),
+    });
+    let cases: Vec<Case> = std::iter::once(own).chain(failing).collect();
+    for case in &cases {
+        known_system(&case.system, systems).map_err(|reason| format!("{}: {reason}", scenario.path))?;
+        if let Some(property) = case.expected.as_deref().filter(|property| !PROPERTIES.contains(property)) {
+            let help = known("property", property, PROPERTIES);
+            return Err(format!("{}: {help}", scenario.path));
+        }
+    }
+    Ok(cases)
+}
+
+/// The case of a scenario on a system of the user's choice.
+///
+/// # Errors
+/// If there is no such system.
+pub fn on(scenario: &Arc<Scenario>, system: Option<&str>, systems: &[&'static dyn System]) -> Result<Case, String> {
+    let system = system.unwrap_or(&scenario.cluster.system);
+    known_system(system, systems)?;
+    let expected = scenario.expect.fails.get(system).filter(|_| system != scenario.cluster.system).cloned();
+    Ok(Case { scenario: scenario.clone(), system: system.to_owned(), expected })
+}
+
+fn known_system(name: &str, systems: &[&'static dyn System]) -> Result<(), String> {
+    let names: Vec<&str> = systems.iter().map(|system| system.name()).collect();
+    if names.contains(&name) { Ok(()) } else { Err(known("system", name, &names)) }
+}
+
+/// Says that there is no such thing, what there is, and what may have been meant.
+pub fn known(kind: &str, name: &str, names: &[&str]) -> String {
+    let nearest = names.iter().max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
+    let hint = match nearest {
+        Some(nearest) if strsim::jaro(name, nearest) > 0.7 => format!("; did you mean `{nearest}`?"),
+        _ => String::new(),
+    };
+    format!("there is no {kind} `{name}`{hint} (there are: {})", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest_and_all() {
+        let text = known("system", "locksetp", &["lockstep", "bully"]);
+        assert_eq!(text, "there is no system `locksetp`; did you mean `lockstep`? (there are: lockstep, bully)");
+        assert!(!known("system", "zzz", &["lockstep", "bully"]).contains("mean"));
+    }
+}

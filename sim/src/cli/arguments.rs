@@ -1,0 +1,174 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::seeds::Seeds;
+
+/// A deterministic simulation testbed for replicated SQLite databases.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    bin_name = "cargo sim",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_long_help = "\
+Examples:
+  cargo sim demo                                     one scenario, two systems: one diverges, one holds
+  cargo sim run                                      every scenario with its own seeds
+  cargo sim run scenarios/join --seeds 1..1000       one folder, a thousand seeds a scenario
+  cargo sim run scenarios/join/leader-cut.toml --seed 7
+                                                     one run, shown as a timeline
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s --node n3
+                                                     the same run in every detail, around the failure
+  cargo sim new join/my-case                         a commented scenario to begin with
+
+Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous: the run shows nothing,
+4 nondeterministic, 101 a bug in the testbed."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, those that people need first at the top.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios and judge what comes of them
+    Run(RunArguments),
+    /// Run one seed again and show everything that happens in it
+    Replay(ReplayArguments),
+    /// Write a commented scenario to begin with: scenarios/NAME.toml
+    New {
+        /// The scenario's name, with its folder: join/my-case
+        name: String,
+    },
+    /// List scenarios with their seeds and what they are about
+    List {
+        /// Scenario files, or folders to search for them
+        #[arg(default_value = "scenarios")]
+        paths: Vec<PathBuf>,
+    },
+    /// Check scenario files without running them
+    Check {
+        /// Scenario files, or folders to search for them
+        #[arg(default_value = "scenarios")]
+        paths: Vec<PathBuf>,
+        /// Print each scenario with every default filled in
+        #[arg(long)]
+        show: bool,
+    },
+    /// Run one scenario on two systems: see one diverge and the other hold
+    Demo,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  cargo sim run scenarios/join/leader-cut.toml --seed 7
+  cargo sim run --seeds 1..1000 --jobs 2 --keep-going
+  cargo sim run scenarios/demo --system statement-shipping
+  cargo sim run --json | jq 'select(.status != \"pass\") | .replay'
+
+A scenario whose [expect] names systems in `fails` is run on those as well, and passes there if on every seed
+its first failure is the property named.")]
+pub struct RunArguments {
+    /// Scenario files, or folders to search for them
+    #[arg(default_value = "scenarios")]
+    pub paths: Vec<PathBuf>,
+    /// Run this seed instead of the scenarios' own
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+    /// Run these seeds, both ends included, instead of the scenarios' own
+    #[arg(long, value_name = "A..B")]
+    pub seeds: Option<Seeds>,
+    /// How many runs at a time, each in a process of its own [default: the number of cores]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Run on this system instead of the scenarios' own
+    #[arg(long, value_name = "NAME")]
+    pub system: Option<String>,
+    /// Print one JSON object a run, one a line, and nothing else
+    #[arg(long)]
+    pub json: bool,
+    /// Go on after a failure and group all failures at the end
+    #[arg(long)]
+    pub keep_going: bool,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s --node n3 --only raft,disk")]
+pub struct ReplayArguments {
+    /// The scenario file
+    pub file: PathBuf,
+    /// The seed
+    #[arg(long, value_name = "N")]
+    pub seed: u64,
+    /// Run on this system instead of the scenario's own
+    #[arg(long, value_name = "NAME")]
+    pub system: Option<String>,
+    /// Show only what happens from this simulated time on, such as 3.9s or 200ms
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub from: Option<Duration>,
+    /// Show only what happens up to this simulated time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub until: Option<Duration>,
+    /// Show only what happens on this node, such as n3
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
+    /// Show only these families of events, separated by commas, such as raft,disk
+    #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// A simulated time: a number and its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write a number and its unit, such as `3.9s` or `200ms`");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+    let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = match &text[digits..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_replay_and_new_come_first_in_the_help() {
+        let command = Arguments::command();
+        let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert_eq!(names[..3], ["run", "replay", "new"]);
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("3.9s"), Ok(Duration::from_millis(3900)));
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        for wrong in ["", "5", "s", "1.2.3s", "5 parsecs", "-1s"] {
+            assert!(duration(wrong).unwrap_err().contains("3.9s"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Commands on scenario files: find, list, check, write.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::output::{Failure, Output};
+use crate::cases::{self, Case};
+use crate::pending::scenario;
+use crate::pending::systems::System;
+use crate::scenario::model::Scenario;
+use crate::status::Status;
+
+/// The folder in which scenarios are looked for and written, below the working directory.
+const FOLDER: &str = "scenarios";
+
+/// Loads all scenarios that the paths name, each once, in order.
+///
+/// # Errors
+/// If a path does not exist or holds no scenario, or if any scenario is malformed: all of them are told.
+pub fn load(paths: &[PathBuf], coloured: bool) -> Result<Vec<Arc<Scenario>>, Failure> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        for file in find(path, coloured)? {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    let mut wrong = String::new();
+    let mut scenarios = Vec::new();
+    for file in &files {
+        match scenario::load(file) {
+            Ok(scenario) => scenarios.push(Arc::new(scenario)),
+            Err(report) => wrong += &format!("{}\n", report.render(coloured).trim_end()),
+        }
+    }
+    if wrong.is_empty() { Ok(scenarios) } else { Err(Failure::Bad(wrong)) }
+}
+
+fn find(path: &Path, coloured: bool) -> Result<Vec<PathBuf>, Failure> {
+    let shown = path.display();
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if !path.is_dir() {
+        let help = "name a scenario file or a folder of them, seen from the working directory";
+        return Err(Failure::bad(format_args!("{shown}: there is no such file or folder; {help}")));
+    }
+    let found = scenario::discover(path).map_err(|report| Failure::Bad(report.render(coloured)))?;
+    if found.is_empty() {
+        let help = "`cargo sim new NAME` writes the first one";
+        return Err(Failure::bad(format_args!("{shown}: there is no *.toml file in it; {help}")));
+    }
+    Ok(found)
+}
+
+/// The cases of scenarios: on one system of the user's choice, or on all that each names.
+///
+/// # Errors
+/// If a system or property does not exist.
+pub fn cases(
+    scenarios: &[Arc<Scenario>],
+    system: Option<&str>,
+    systems: &[&'static dyn System],
+) -> Result<Vec<Case>, Failure> {
+    let mut all = Vec::new();
+    for scenario in scenarios {
+        match system {
+            Some(_) => all.push(cases::on(scenario, system, systems).map_err(|text| bad_system(&text))?),
+            None => all.extend(cases::of(scenario, systems).map_err(Failure::bad)?),
+        }
+    }
+    Ok(all)
+}
+
+/// A system on the command line that does not exist.
+pub fn bad_system(text: &str) -> Failure {
+    Failure::bad(format_args!("--system: {text}"))
+}
+
+/// `list`.
+pub fn list(paths: &[PathBuf], systems: &[&'static dyn System], out: &mut Output) -> Result<Status, Failure> {
+    let scenarios = load(paths, out.coloured)?;
+    cases(&scenarios, None, systems)?;
+    let width = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or_default();
+    for scenario in &scenarios {
+        let about = scenario.about.first().map_or("", String::as_str);
+        let seeds = seeds(&scenario.seeds);
+        out.line(format!("{:<width$}  {seeds:<8}  {about}", scenario.name).trim_end())?;
+        for (system, property) in &scenario.expect.fails {
+            out.line(format_args!("{:<width$}  {:<8}  fails on {system} with {property}", "", ""))?;
+        }
+    }
+    Ok(Status::Pass)
+}
+
+/// Seeds in short: runs of consecutive ones as ranges.
+fn seeds(seeds: &[u64]) -> String {
+    let runs = seeds.chunk_by(|one, next| one.checked_add(1) == Some(*next)).map(|run| match run {
+        [only] => only.to_string(),
+        [first, .., last] => format!("{first}..{last}"),
+        [] => unreachable!("a chunk has an element"),
+    });
+    runs.collect::<Vec<_>>().join(",")
+}
+
+/// `check`.
+pub fn check(
+    paths: &[PathBuf],
+    show: bool,
+    systems: &[&'static dyn System],
+    out: &mut Output,
+) -> Result<Status, Failure> {
+    let scenarios = load(paths, out.coloured)?;
+    cases(&scenarios, None, systems)?;
+    if show {
+        for scenario in &scenarios {
+            if scenarios.len() > 1 {
+                out.line(format_args!("# {}", scenario.path))?;
+            }
+            out.text(&scenario::show(scenario))?;
+        }
+    } else {
+        let count = scenarios.len();
+        out.line(format_args!("{count} {}: well formed", if count == 1 { "scenario" } else { "scenarios" }))?;
+    }
+    Ok(Status::Pass)
+}
+
+/// `new`: writes a scenario to begin with, never over another.
+pub fn new(name: &str, out: &mut Output) -> Result<Status, Failure> {
+    let name = name.trim_end_matches(".toml");
+    let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    if !name.split('/').all(plain) {
+        let help = "use letters, digits and dashes, with folders before slashes: join/my-case";
+        return Err(Failure::bad(format_args!("`{name}` is no name for a scenario: {help}")));
+    }
+    let path = Path::new(FOLDER).join(format!("{name}.toml"));
+    let shown = path.display();
+    let cannot = |error: std::io::Error| Failure::bad(format_args!("{shown}: cannot be written: {error}"));
+    std::fs::create_dir_all(path.parent().expect("it is below the scenarios' folder")).map_err(cannot)?;
+    let mut file = std::fs::File::create_new(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::bad(format_args!("{shown}: exists already and is left as it is; choose another name"))
+        }
+        _ => cannot(error),
+    })?;
+    file.write_all(scenario::template().as_bytes()).map_err(cannot)?;
+    out.line(format_args!("wrote {shown}; run it with"))?;
+    out.line(format_args!("  cargo sim run {shown}"))?;
+    Ok(Status::Pass)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seeds_are_shown_as_ranges() {
+        assert_eq!(super::seeds(&[1, 2, 3, 7, 9, 10]), "1..3,7,9..10");
+        assert_eq!(super::seeds(&[u64::MAX]), u64::MAX.to_string());
+    }
+}

@@ -1,0 +1,72 @@
+//! `replay`: one run in every detail, then its verdict.
+
+use std::time::Duration;
+
+use super::arguments::ReplayArguments;
+use super::files;
+use super::output::{Failure, Output};
+use super::trace;
+use crate::cases;
+use crate::pending::report::{self, FAMILIES, Line};
+use crate::pending::simulate::{Options, simulate};
+use crate::pending::systems::System;
+use crate::status::Status;
+use crate::worker::{Answer, Wants, confirm};
+
+/// `replay`.
+///
+/// It shows what a run is, so a failure is a failure here even where the scenario expects one.
+pub fn replay(
+    arguments: &ReplayArguments,
+    systems: &[&'static dyn System],
+    out: &mut Output,
+) -> Result<Status, Failure> {
+    if arguments.file.is_dir() {
+        let file = arguments.file.display();
+        return Err(Failure::bad(format_args!("{file}: is a folder; name one of the scenario files in it")));
+    }
+    let scenario = files::load(std::slice::from_ref(&arguments.file), out.coloured)?.remove(0);
+    let case = cases::on(&scenario, arguments.system.as_deref(), systems).map_err(|text| files::bad_system(&text))?;
+    let shown = Shown::new(arguments, scenario.cluster.voters)?;
+    let system = systems.iter().find(|system| system.name() == case.system).expect("the case's system exists");
+
+    let run = simulate(*system, &scenario, arguments.seed, &Options::default());
+    let lines = report::trace(&run);
+    out.text(&trace::render(lines.iter().filter(|line| shown.shows(line)), &arguments.only))?;
+
+    let task = case.task(arguments.seed, Wants::default(), true);
+    let answer = confirm(&task.job, Answer::of(&run, Wants::default()))?;
+    out.verdict(&case.name(), arguments.seed, &answer, &case.replay(arguments.seed))?;
+    Ok(answer.status)
+}
+
+/// What part of the run is shown. Families are picked by the trace itself.
+struct Shown {
+    from: Duration,
+    until: Duration,
+    node: Option<String>,
+}
+
+impl Shown {
+    fn new(arguments: &ReplayArguments, voters: u32) -> Result<Self, Failure> {
+        let from = arguments.from.unwrap_or(Duration::ZERO);
+        let until = arguments.until.unwrap_or(Duration::MAX);
+        if until < from {
+            return Err(Failure::bad("--until: is before --from; exchange the two"));
+        }
+        if let Some(unknown) = arguments.only.iter().find(|family| !FAMILIES.contains(&family.as_str())) {
+            return Err(Failure::bad(format_args!("--only: {}", cases::known("family", unknown, FAMILIES))));
+        }
+        let number = |node: &str| node.strip_prefix('n').and_then(|number| number.parse::<u32>().ok());
+        if let Some(node) = arguments.node.as_deref().filter(|node| number(node).is_none_or(|number| number == 0)) {
+            let help = format!("nodes are called n1 to n{voters}, and those that join later have higher numbers");
+            return Err(Failure::bad(format_args!("--node: there is no node `{node}`; {help}")));
+        }
+        Ok(Shown { from, until, node: arguments.node.clone() })
+    }
+
+    fn shows(&self, line: &Line) -> bool {
+        let here = |node: &String| line.machine.is_some_and(|machine| machine.to_string() == *node);
+        (self.from..=self.until).contains(&line.at) && self.node.as_ref().is_none_or(here)
+    }
+}

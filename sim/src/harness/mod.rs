@@ -1,0 +1,2 @@
+//! The test harness.
+pub mod tables;

@@ -1,0 +1,53 @@
+//! Worker processes: parallelism without threads.
+//!
+//! A run wants its process to itself, since SQLite and the executor keep state that all threads share. So the tool and
+//! the test harness start themselves again as workers: one [`Job`] comes in as a line of JSON on standard input, one
+//! [`Answer`] goes out as a line on standard output, until the input ends. A panic of the testbed ends the worker; the
+//! parent sees the end of its output and reports a bug with the seed ([`Worker::ask`]).
+
+mod answer;
+mod pool;
+mod process;
+mod serve;
+
+use serde::{Deserialize, Serialize};
+
+pub use answer::Answer;
+pub use pool::{Task, answer_all, confirm};
+pub use process::Worker;
+pub use serve::{serve, was_asked_for};
+
+/// The only argument of a process that is to be a worker. It looks like a flag because the test harness takes any other
+/// word as the name of a test.
+const ARGUMENT: &str = "--worker";
+
+/// One run that is wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The scenario's file, as the user gave it.
+    pub path: String,
+    /// The system to run it on.
+    pub system: String,
+    /// The seed.
+    pub seed: u64,
+    /// What the answer must hold beside the verdict.
+    pub wants: Wants,
+}
+
+/// What an answer must hold beside the verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wants {
+    /// The short log. It comes with every run that does not pass, wanted or not.
+    pub short: bool,
+    /// The run as JSON.
+    pub json: bool,
+    /// The detailed trace.
+    pub trace: bool,
+    /// The final tables.
+    pub finals: bool,
+}
+
+impl Wants {
+    /// Everything there is.
+    pub const ALL: Wants = Wants { short: true, json: true, trace: true, finals: true };
+}

@@ -1,0 +1,210 @@
+//! Many runs on some workers, answered in the order in which they were asked for.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
+
+use super::{Answer, Job, Wants, Worker};
+use crate::status::Status;
+
+/// A run that is wanted, and what is to be made of its answer.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The run.
+    pub job: Job,
+    /// The property that must fail first, if one must.
+    pub expected: Option<String>,
+    /// Whether the seed runs once more in a fresh process even if it passes. One that does not pass always does, since
+    /// a failure that cannot be replayed is of no use.
+    pub twice: bool,
+}
+
+impl Task {
+    /// Does the task on a worker.
+    ///
+    /// # Errors
+    /// If no process can be started.
+    pub fn run(&self, worker: &mut Worker) -> io::Result<Answer> {
+        let answer = worker.ask(&self.job)?;
+        let again = matches!(answer.status, Status::Failed | Status::Vacuous);
+        let answer = if again || self.twice { confirm(&self.job, answer)? } else { answer };
+        Ok(judge(answer, self.expected.as_deref(), &self.job.system))
+    }
+}
+
+/// Does all tasks on so many workers. Each answer is handed over in the tasks' order, until the receiver breaks off.
+///
+/// # Errors
+/// If no process can be started.
+pub fn answer_all(
+    tasks: impl Iterator<Item = Task> + Send,
+    workers: usize,
+    answered: &mut dyn FnMut(Task, Answer) -> ControlFlow<()>,
+) -> io::Result<()> {
+    assert!(workers > 0, "tasks need a worker");
+    let tasks = Mutex::new(tasks.enumerate());
+    let stopped = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let sender = sender.clone();
+            scope.spawn(|| work(&tasks, &stopped, sender));
+        }
+        drop(sender);
+        let result = in_order(receiver, answered);
+        stopped.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+type Answered = (usize, Task, io::Result<Answer>);
+
+fn work(tasks: &Mutex<impl Iterator<Item = (usize, Task)>>, stopped: &AtomicBool, sender: mpsc::Sender<Answered>) {
+    let mut worker = Worker::default();
+    while !stopped.load(Ordering::Relaxed) {
+        let next = tasks.lock().expect("an iterator over tasks does not panic").next();
+        let Some((place, task)) = next else { break };
+        let answer = task.run(&mut worker);
+        if sender.send((place, task, answer)).is_err() {
+            break;
+        }
+    }
+}
+
+fn in_order(
+    receiver: mpsc::Receiver<Answered>,
+    answered: &mut dyn FnMut(Task, Answer) -> ControlFlow<()>,
+) -> io::Result<()> {
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    for (place, task, answer) in receiver {
+        early.insert(place, (task, answer?));
+        while let Some((task, answer)) = early.remove(&next) {
+            next += 1;
+            if answered(task, answer).is_break() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs a job once more in a fresh process. If the runs differ, the answer is that the seed is nondeterministic, and
+/// names what differs first.
+///
+/// # Errors
+/// If no process can be started.
+pub fn confirm(job: &Job, first: Answer) -> io::Result<Answer> {
+    if first.digest.is_empty() {
+        return Ok(first);
+    }
+    let second = Worker::default().ask(job)?;
+    if second.digest == first.digest {
+        return Ok(first);
+    }
+    if second.digest.is_empty() {
+        return Ok(Answer {
+            status: Status::Nondeterministic,
+            headline: format!("nondeterministic: run again in a fresh process, {}", second.headline),
+            details: second.details,
+            ..first
+        });
+    }
+    // A seed that is not deterministic differs anew with every run: these two are compared with each other.
+    let mut warm = Worker::default();
+    let traced = Job { wants: Wants { trace: true, ..job.wants }, ..job.clone() };
+    warm.ask(&Job { seed: job.seed.wrapping_add(1), ..job.clone() })?;
+    let (one, other) = (warm.ask(&traced)?, Worker::default().ask(&traced)?);
+    let mut details = vec![format!("digests {} and {}", first.digest, second.digest)];
+    details.extend(first_difference(one.trace.as_deref(), other.trace.as_deref()));
+    details.extend(different_counts(&first, &second));
+    Ok(Answer {
+        status: Status::Nondeterministic,
+        headline: "nondeterministic: two runs of this seed differ".to_owned(),
+        details,
+        ..first
+    })
+}
+
+fn first_difference(one: Option<&[String]>, other: Option<&[String]>) -> Vec<String> {
+    let (Some(one), Some(other)) = (one, other) else { return Vec::new() };
+    let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let line = |of: &[String]| of.get(same).map_or("(the end)", |line| line.trim()).to_owned();
+    if same == one.len() && same == other.len() {
+        return vec!["the traces are equal: the difference is in choices, messages or disk calls".to_owned()];
+    }
+    vec![format!("first difference, at line {} of the trace:", same + 1), line(one), line(other)]
+}
+
+fn different_counts(one: &Answer, other: &Answer) -> Vec<String> {
+    let missing = serde_json::Value::Null;
+    one.counts
+        .iter()
+        .map(|(name, count)| (name, count, other.counts.get(name).unwrap_or(&missing)))
+        .filter(|(_, one, other)| one != other)
+        .map(|(name, one, other)| format!("{}: {one} and {other}", name.replace('_', " ")))
+        .collect()
+}
+
+/// Turns a failure that a scenario expects into a pass, and a missing one into a failure.
+fn judge(answer: Answer, expected: Option<&str>, system: &str) -> Answer {
+    let Some(expected) = expected else { return answer };
+    match (answer.status, answer.property.as_deref()) {
+        (Status::Failed, Some(property)) if property == expected => {
+            Answer { status: Status::Pass, headline: format!("fails with {expected}, as expected"), ..answer }
+        }
+        (Status::Failed, Some(property)) => Answer {
+            headline: format!("expected {expected} to fail first on {system}, but {property} did: {}", answer.headline),
+            ..answer
+        },
+        (Status::Pass, _) => Answer {
+            status: Status::Failed,
+            property: Some("expected-failure".to_owned()),
+            headline: format!("expected {expected} to fail on {system}, but every property holds"),
+            ..answer
+        },
+        _ => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(property: &str) -> Answer {
+        let answer = Answer::without_run(Status::Failed, format!("{property}: n1 differs"), Vec::new());
+        Answer { property: Some(property.to_owned()), ..answer }
+    }
+
+    #[test]
+    fn an_expected_failure_passes_and_any_other_does_not() {
+        assert_eq!(judge(failed("tables-equal"), Some("tables-equal"), "bully").status, Status::Pass);
+        let other = judge(failed("log-matching"), Some("tables-equal"), "bully");
+        assert_eq!(other.status, Status::Failed);
+        assert!(
+            other.headline.contains("tables-equal") && other.headline.contains("log-matching"),
+            "{}",
+            other.headline
+        );
+        let none = Answer::without_run(Status::Pass, String::new(), Vec::new());
+        assert_eq!(judge(none.clone(), Some("tables-equal"), "bully").status, Status::Failed);
+        assert_eq!(judge(none, None, "bully").status, Status::Pass);
+    }
+
+    #[test]
+    fn a_vacuous_run_does_not_satisfy_an_expected_failure() {
+        let vacuous = Answer::without_run(Status::Vacuous, String::new(), Vec::new());
+        assert_eq!(judge(vacuous, Some("tables-equal"), "bully").status, Status::Vacuous);
+    }
+
+    #[test]
+    fn the_first_difference_of_two_traces_is_named() {
+        let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let named = first_difference(Some(&lines("a b c")), Some(&lines("a x c")));
+        assert_eq!(named, ["first difference, at line 2 of the trace:", "b", "x"]);
+        let shorter = first_difference(Some(&lines("a b")), Some(&lines("a")));
+        assert_eq!(shorter[1..], ["b".to_owned(), "(the end)".to_owned()]);
+    }
+}

@@ -1,0 +1,50 @@
+//! The worker's side: runs what comes in on standard input, one run at a time.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::{ARGUMENT, Answer, Job};
+use crate::pending::scenario;
+use crate::pending::simulate::{Options, simulate};
+use crate::pending::systems::System;
+use crate::status::Status;
+
+/// Whether this process was started to be a worker.
+pub fn was_asked_for() -> bool {
+    let mut arguments = std::env::args_os().skip(1);
+    arguments.next().is_some_and(|first| first == ARGUMENT) && arguments.next().is_none()
+}
+
+/// Serves jobs until the input ends, or the parent stops listening.
+pub fn serve(systems: &[&'static dyn System]) -> ExitCode {
+    for line in std::io::stdin().lines() {
+        let Ok(line) = line else { break };
+        let job: Job = serde_json::from_str(&line).expect("only this program's parent writes to a worker");
+        let answer = serde_json::to_string(&answer(systems, &job)).expect("an answer has string keys only");
+        let mut output = std::io::stdout().lock();
+        if writeln!(output, "{answer}").and_then(|()| output.flush()).is_err() {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn answer(systems: &[&'static dyn System], job: &Job) -> Answer {
+    let scenario = match scenario::load(Path::new(&job.path)) {
+        Ok(scenario) => Arc::new(scenario),
+        Err(report) => return refusal(&report.render(false)),
+    };
+    let Some(system) = systems.iter().find(|system| system.name() == job.system) else {
+        return refusal(&format!("there is no system `{}`", job.system));
+    };
+    let run = simulate(*system, &scenario, job.seed, &Options::default());
+    Answer::of(&run, job.wants)
+}
+
+fn refusal(text: &str) -> Answer {
+    let mut lines = text.lines().map(str::to_owned);
+    let headline = lines.next().unwrap_or_default();
+    Answer::without_run(Status::Bad, headline, lines.collect())
+}
