@@ -20,7 +20,7 @@ use crate::state_machine::{self, Fatal, StateMachine};
 /// Reads the disk and builds a replica that has said nothing yet.
 pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
     let opened = log_store::open(host).await?;
-    let database = log_store::database_file(opened.superblock.generation);
+    let database = format!("db-{}", opened.superblock.generation);
     prove::prove(host, &format!("{database}-wal")).await?;
     let state_machine = open_database(host, database, &options, rules.clone()).await?;
     agree(&opened, &state_machine)?;
@@ -45,8 +45,8 @@ async fn open_database<H: Host, R: Rules>(
     rules: R,
 ) -> Result<StateMachine<R>, Stop> {
     let vfs = host.sqlite_vfs();
-    let database = state_machine::Options { page_bytes: options.page_bytes };
-    let job = move || Outcome(Box::new(StateMachine::open(&vfs, &file, &database, rules)));
+    let database = state_machine::Options { page_size: options.page_bytes, ..state_machine::Options::default() };
+    let job = move || Outcome(Box::new(StateMachine::open_with(&vfs, &file, rules, database)));
     host.run(Work::Open, Box::new(job));
     loop {
         if let Input::Finished(outcome) = host.next().await? {

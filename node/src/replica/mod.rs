@@ -11,7 +11,7 @@
 //! This is the only asynchronous code of a node, and it awaits one thing only: the next input. Nothing in here blocks:
 //! a sync is an input when it completes, executing entries is a job whose outcome is an input.
 //!
-//! **Contract:** a message that the core handed out as [`Effects::msgs_after_sync`] leaves after its batch is durable; a
+//! **Contract:** a message that the core handed out as [`msgs_after_sync`](raft::Effects::msgs_after_sync) leaves after its batch is durable; a
 //! client's reply leaves after the transaction that holds its effects has committed. Whatever fails in a way that is not
 //! part of a result ends the node ([`Stop`]): it never goes on with less than it promised.
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::host::{Dead, Host, Input};
 use crate::log_store::{BootError, LogError, LogStore};
-use crate::raft::{self, Batch, Effects, Message, NodeId, Note, Raft, Role, Rules};
+use crate::raft::{self, Batch, Message, NodeId, Note, Position, Raft, Role, Rules};
 use crate::state_machine::Fatal;
 use crate::wire;
 
@@ -179,19 +179,15 @@ impl<R: Rules> Replica<R> {
 
     /// Carries out everything that follows from the last input, then sets the timer.
     fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
-        loop {
-            let effects = self.raft.take_effects();
-            if effects == Effects::default() || self.carry_out(host, effects)? {
-                break;
-            }
-        }
+        while !self.carry_out_next(host)? {}
         self.applier.start(host, &self.raft, &self.options);
         self.arm(host);
         Ok(())
     }
 
     /// Carries out one set of effects, in the order that the core's contract names. Returns whether that was all.
-    fn carry_out<H: Host>(&mut self, host: &mut H, effects: Effects) -> Result<bool, Stop> {
+    fn carry_out_next<H: Host>(&mut self, host: &mut H) -> Result<bool, Stop> {
+        let effects = self.raft.take_effects();
         self.note(host, &effects.notes);
         let batch = effects.batch;
         self.write(host, batch, effects.hard_state, effects.truncate_from, effects.append)?;
@@ -232,7 +228,12 @@ impl<R: Rules> Replica<R> {
             host.record(Event::Truncated { from });
         }
         self.peers.follow(&append);
-        Ok(self.log.submit(host, batch, hard_state, truncate_from, append)?)
+        let places: Vec<Position> = append.iter().map(raft::Entry::position).collect();
+        let chains = self.log.submit(host, batch, hard_state, truncate_from, append)?;
+        for (Position { index, term }, chain) in places.into_iter().zip(chains) {
+            host.record(Event::Appended { index, term, chain });
+        }
+        Ok(())
     }
 
     /// Sends what waited for a batch that is durable now.
@@ -247,13 +248,11 @@ impl<R: Rules> Replica<R> {
 
     fn note<H: Host>(&mut self, host: &mut H, notes: &[Note]) {
         for &note in notes {
+            if matches!(note, Note::Role { role, .. } if role != Role::Leader) {
+                self.requests.leadership_lost(host);
+            }
             host.record(match note {
-                Note::Role { role, term } => {
-                    if role != Role::Leader {
-                        self.requests.leadership_lost(host);
-                    }
-                    Event::Role { role, term }
-                }
+                Note::Role { role, term } => Event::Role { role, term },
                 Note::Follows { leader, term } => Event::Follows { leader, term },
                 Note::Voted { candidate, term } => Event::Voted { candidate, term },
                 Note::Committed { index } => Event::Committed { index },

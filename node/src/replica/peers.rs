@@ -35,7 +35,8 @@ impl Peers {
     pub(super) fn follow(&mut self, entries: &[Entry]) {
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
             if let Ok(configuration) = Configuration::decode(&entry.payload) {
-                self.addresses.extend(configuration.members().map(|(id, address)| (id, address.to_owned())));
+                let address = |id| Some((id, configuration.address(id)?.to_owned()));
+                self.addresses.extend(configuration.members().into_iter().filter_map(address));
             }
         }
     }

@@ -22,3 +22,8 @@ pub trait Check: Send {
     /// Judges the whole run.
     fn finish(&mut self, evidence: &Evidence) -> Finding;
 }
+
+/// x
+pub fn all(_: &crate::scenario::model::Scenario) -> Vec<Box<dyn Check>> { vec![] }
+/// x
+pub fn vacuous(_: &Evidence) -> Vec<String> { vec![] }

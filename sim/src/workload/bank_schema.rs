@@ -12,3 +12,12 @@ pub const BANK_SCHEMA: &[&str] = &[
      UPDATE accounts SET balance = balance - new.amount WHERE id = new.source;\n  \
      UPDATE accounts SET balance = balance + new.amount WHERE id = new.target;\nEND",
 ];
+
+/// A transfer: the operation's number, the accounts that lose and gain, the amount.
+pub const TRANSFER: &str = "INSERT INTO transfers VALUES (?1, ?2, ?3, ?4) ON CONFLICT(operation) DO NOTHING";
+
+/// The statements that create the tables and fill the accounts.
+pub fn bank_schema(accounts: u32, balance: i64) -> Vec<String> {
+    let filled = (1..=accounts).map(|id| format!("INSERT INTO accounts VALUES ({id}, {balance})"));
+    BANK_SCHEMA.iter().map(|sql| (*sql).to_owned()).chain(filled).collect()
+}
