@@ -139,6 +139,7 @@ fn final_contents(item: &Item<'_>, scratch: Option<&Scratch>) -> Option<String> 
     item.refuse(format!("there is no table `{text}`"), label.unwrap_or_default(), help)
 }
 
+/// `[expect]` of a scenario for this system.
 pub fn expect(root: &Table<'_>, phases: &Phases, system: &str, known: &Known<'_>) -> Expect {
     let Some(table) = root.table("expect") else { return Expect::default() };
     let expect = Expect {

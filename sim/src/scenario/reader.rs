@@ -117,6 +117,11 @@ impl<'a> Table<'a> {
         Some(Item::new(key.get_ref(), key.span(), value, self.problems))
     }
 
+    /// Whether a key is there. It does not become valid by this.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Reads the value of a key, or takes the default if it is absent or wrong.
     pub fn get<T>(&self, key: &'static str, default: T, read: impl FnOnce(&Item<'a>) -> Option<T>) -> T {
         self.find(key).and_then(|item| read(&item)).unwrap_or(default)

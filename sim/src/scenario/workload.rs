@@ -13,16 +13,16 @@ use super::value::{self, Wrong};
 /// The kinds of workloads by their names.
 const KINDS: &[(&str, &str)] = &[("bank", "bank"), ("sql", "sql")];
 
-/// Whether a list of workloads has a bank in it, which brings tables of its own.
+/// Whether any workload is a bank, which brings tables of its own. What is misspelt counts as one, so that its tables
+/// do not seem to be missing as well.
 pub fn has_bank(root: &Table<'_>) -> bool {
-    let items = root.find("workload").filter(|item| item.kind() == "array").and_then(|item| item.list());
-    let is_bank = |item: &Item<'_>| match item.kind() {
-        "table" => item.table("").is_some_and(|table| {
-            table.find("kind").is_none_or(|kind| kind.as_text().is_some_and(|kind| kind == "bank"))
-        }),
-        _ => false,
+    let Some(all) = root.find("workload") else { return false };
+    let is_bank = |item: &Item<'_>| {
+        let table = (item.kind() == "table").then(|| item.table("")).flatten();
+        let kind = table.and_then(|table| table.find("kind"));
+        kind.is_none_or(|kind| kind.as_text() != Some("sql"))
     };
-    items.is_some_and(|items| items.iter().any(is_bank))
+    all.one_or_list().iter().any(is_bank)
 }
 
 /// All workloads; their statements are checked where a scratch database is given.
