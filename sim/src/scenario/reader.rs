@@ -112,7 +112,10 @@ impl<'a> Table<'a> {
 
     /// The value of a key. From now on the key is valid.
     pub fn find(&self, key: &'static str) -> Option<Item<'a>> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
         let (key, value) = self.entries.get_key_value(key)?;
         Some(Item::new(key.get_ref(), key.span(), value, self.problems))
     }
