@@ -7,7 +7,7 @@ use lockstep_node::api::Value;
 use lockstep_sim::scenario::model::{
     Amount, Distribution, During, Event, Fault, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
 };
-use lockstep_sim::scenario::{Known, Origin, Report, parse, show, template};
+use lockstep_sim::scenario::{Known, Origin, Report, load, parse, show, template};
 
 const KNOWN: Known<'_> =
     Known { systems: &["lockstep", "statement-shipping"], properties: &["tables-equal", "log-matching"] };
@@ -210,6 +210,40 @@ fn a_root_key_below_any_table_is_sent_up() {
         let report = read(&format!("seeds = 1\n[clock]\n{key} = []\n")).unwrap_err().to_string();
         assert!(report.contains("keep one form"), "{report}");
     }
+}
+
+#[test]
+fn one_mistake_is_reported_once() {
+    for (mistake, source) in [
+        (
+            "voters",
+            "workload = [{}]\nevent = [{ at = \"1s\", do = \"kill\", target = \"n5\" }]\n[cluster]\nvoters = 11",
+        ),
+        ("faults", "workload = [{ rate = \"1/s\" }]\nevent = [{ at = \"9s\", do = \"kill\" }]\n[phases]\nfaults = 20"),
+        ("kind", "workload = [{ kind = \"bnk\" }]\nfinal = [\"accounts\"]"),
+        (
+            "schema",
+            "workload = [{ kind = \"sql\", mix = [{ sql = \"DELETE FROM t\" }] }]\nschema.sql = \"CREATE TABLE t\"",
+        ),
+    ] {
+        let report = read(source).unwrap_err();
+        assert_eq!(report.problems().len(), 1, "{report}");
+        assert!(report.problems()[0].title.contains(mistake), "{report}");
+    }
+}
+
+#[test]
+fn a_file_is_read_with_its_schema_from_its_own_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scenarios/shop/stock.toml");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "final = \"stock\"\nworkload = [{}]\n[schema]\nfile = \"../shop.sql\"\n").unwrap();
+    assert!(load(&path, &KNOWN).unwrap_err().to_string().contains("shop.sql"));
+    std::fs::write(folder.path().join("scenarios/shop.sql"), "CREATE TABLE stock(n);\r\n").unwrap();
+    let scenario = load(&path, &KNOWN).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(scenario.name, "shop/stock");
+    assert_eq!(scenario.schema, ["CREATE TABLE stock(n)"]);
+    assert!(load(&folder.path().join("no.toml"), &KNOWN).unwrap_err().to_string().contains("cannot read the scenario"));
 }
 
 #[test]

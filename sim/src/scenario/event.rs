@@ -60,11 +60,10 @@ fn event(table: Table<'_>, voters: u32, phases: &Phases) -> Option<Event> {
         return None;
     };
     let kind = kind.word(FAULTS)?;
-    for (key, faults) in KEYS.iter().filter(|(_, faults)| !faults.contains(&kind)) {
-        if let Some(item) = table.find(key) {
-            let help = format!("`{key}` belongs to {}", faults.join(", "));
-            item.at_key().refuse::<()>(format!("`{kind}` has no `{key}`"), "", help);
-        }
+    for (key, faults) in KEYS.iter().filter(|(key, faults)| !faults.contains(&kind) && table.has(key)) {
+        let item = table.find(key)?;
+        let help = format!("`{key}` belongs to {}", faults.join(", "));
+        item.at_key().refuse::<()>(format!("`{kind}` has no `{key}`"), "", help);
     }
     let fault = fault(&table, kind, voters);
     table.finish();

@@ -56,7 +56,7 @@ pub fn invariants(root: &Table<'_>, scratch: Option<&Scratch>) -> Vec<Invariant>
 }
 
 fn invariant(table: &Table<'_>, scratch: Option<&Scratch>, names: &mut BTreeSet<String>) -> Option<Invariant> {
-    let sql = table.find("sql").and_then(|item| one_value(&item, scratch));
+    let sql = table.find("sql");
     let expect = table.get("expect", Value::Integer(0), scalar);
     let name = table.find("name").and_then(|item| {
         let name = item.text()?;
@@ -65,12 +65,13 @@ fn invariant(table: &Table<'_>, scratch: Option<&Scratch>, names: &mut BTreeSet<
         }
         Some(name)
     });
-    let has_sql = table.find("sql").is_some();
     table.finish();
-    if !has_sql {
-        table.wrong("the invariant has no `sql`", "", "give a query of one value: sql = \"SELECT count(*) FROM t\"");
-    }
-    let sql = sql?;
+    let Some(sql) = sql else {
+        let help = "give a query of one value: sql = \"SELECT count(*) FROM t\"";
+        table.wrong("the invariant has no `sql`", "", help);
+        return None;
+    };
+    let sql = one_value(&sql, scratch)?;
     Some(Invariant { name: name.unwrap_or_else(|| sql.clone()), sql, expect })
 }
 
@@ -139,6 +140,7 @@ fn final_contents(item: &Item<'_>, scratch: Option<&Scratch>) -> Option<String> 
     item.refuse(format!("there is no table `{text}`"), label.unwrap_or_default(), help)
 }
 
+/// `[expect]` of a scenario for this system.
 pub fn expect(root: &Table<'_>, phases: &Phases, system: &str, known: &Known<'_>) -> Expect {
     let Some(table) = root.table("expect") else { return Expect::default() };
     let expect = Expect {

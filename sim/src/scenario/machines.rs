@@ -7,6 +7,13 @@ use super::model::{Clock, Cluster, Disk, Distribution, Limits, Network, Phases, 
 use super::reader::{Item, Table};
 use super::value::{self, Wrong};
 
+/// The most voters.
+const VOTERS_MAX: u32 = 9;
+
+/// Stands in for a length that is wrong.
+const FAULTS_LONG: Duration = Duration::from_secs(600);
+
+/// `[cluster]`.
 pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
     let raft = RaftTiming {
         election: (Duration::from_millis(150), Duration::from_millis(300)),
@@ -17,7 +24,8 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
     };
     let cluster = Cluster {
         system: table.get("system", "lockstep".to_owned(), |item| system(item, known)),
-        voters: table.get("voters", 3, |item| item.count(1, 9)),
+        // A wrong number is taken for the largest, so that no node which an event names seems to be missing as well.
+        voters: table.find("voters").map_or(3, |item| item.count(1, VOTERS_MAX).unwrap_or(VOTERS_MAX)),
         raft: table.get("raft", raft.clone(), |item| Some(timing(&item.table("[cluster] raft")?, raft))),
     };
     table.finish();
@@ -69,6 +77,7 @@ fn election_range(item: &Item<'_>) -> Option<(Duration, Duration)> {
     Some((least, most))
 }
 
+/// `[network]`.
 pub fn network(root: &Table<'_>) -> Network {
     let uniform = |min, max| Distribution::Uniform { min: Duration::from_millis(min), max: Duration::from_millis(max) };
     let default =
@@ -96,6 +105,7 @@ fn loss(item: &Item<'_>) -> Option<Probability> {
     Some(chance)
 }
 
+/// `[clock]`.
 pub fn clock(root: &Table<'_>) -> Clock {
     let default = Clock { offset: Duration::ZERO, drift_ppm: 0 };
     let Some(table) = root.table("clock") else { return default };
@@ -107,6 +117,7 @@ pub fn clock(root: &Table<'_>) -> Clock {
     clock
 }
 
+/// `[disk]` of a cluster of this size.
 pub fn disk(root: &Table<'_>, voters: u32) -> Disk {
     let micros = |min, max| Distribution::Uniform { min: Duration::from_micros(min), max: Duration::from_micros(max) };
     let minority = (voters - 1) / 2;
@@ -206,17 +217,20 @@ fn required<'a>(table: &Table<'a>, key: &'static str) -> Option<Item<'a>> {
     found
 }
 
+/// `[phases]`.
 pub fn phases(root: &Table<'_>) -> Phases {
     let settle = Duration::from_secs(10);
     let Some(table) = root.table("phases") else { return Phases { faults: None, settle } };
     let phases = Phases {
-        faults: table.find("faults").and_then(|item| item.parse(value::positive_duration)),
+        // A wrong length is taken for a long one, so that nothing seems to lie beyond it as well.
+        faults: table.find("faults").map(|item| item.parse(value::positive_duration).unwrap_or(FAULTS_LONG)),
         settle: table.get("settle", settle, |item| item.parse(value::positive_duration)),
     };
     table.finish();
     phases
 }
 
+/// `[limits]`, which must leave time for the phases.
 pub fn limits(root: &Table<'_>, phases: &Phases) -> Limits {
     let default = Limits { time: Duration::from_secs(600), events: 5_000_000 };
     let Some(table) = root.table("limits") else { return default };

@@ -10,6 +10,7 @@ mod event;
 mod expect;
 mod machines;
 pub mod marks;
+mod mix;
 pub mod model;
 mod parse;
 mod reader;

@@ -112,9 +112,17 @@ impl<'a> Table<'a> {
 
     /// The value of a key. From now on the key is valid.
     pub fn find(&self, key: &'static str) -> Option<Item<'a>> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
         let (key, value) = self.entries.get_key_value(key)?;
         Some(Item::new(key.get_ref(), key.span(), value, self.problems))
+    }
+
+    /// Whether a key is there. It does not become valid by this.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// Reads the value of a key, or takes the default if it is absent or wrong.

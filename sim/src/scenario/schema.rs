@@ -10,7 +10,7 @@ use crate::workload::bank_schema::BANK_SCHEMA;
 
 /// The schema's statements, and a database with the tables of the scenario; no database where the schema is wrong.
 pub fn schema(root: &Table<'_>, problems: &Problems, folder: &Path, bank: bool) -> (Vec<String>, Option<Scratch>) {
-    let scratch = Scratch::new();
+    let scratch = Scratch::empty();
     if bank {
         for statement in BANK_SCHEMA {
             scratch.run(statement).expect("the bank's own tables are valid");

@@ -6,8 +6,8 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Batch, Connection, Error};
 
-/// How many instructions of SQLite's machine all of a scenario's SQL may take: some seconds.
-const STEPS_MAX: i32 = 200_000_000;
+/// How many instructions of SQLite's machine all of a scenario's SQL may take: about a second's worth.
+const STEPS_MAX: i32 = 40_000_000;
 
 /// Between two looks at what is left of them.
 const STEPS_A_CALL: i32 = 100_000;
@@ -42,7 +42,7 @@ impl Scratch {
     ///
     /// # Panics
     /// If SQLite has no memory.
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         let mut connection = Connection::open_in_memory().expect("a database in memory opens");
         connection.execute_batch("PRAGMA foreign_keys = ON").expect("SQLite knows foreign keys");
         connection.authorizer(Some(authorize)).expect("an authorizer can be set");
@@ -81,7 +81,7 @@ impl Scratch {
             if let Err(error) = statement.query([]).and_then(|mut rows| while_rows(&mut rows)) {
                 return Err(Refused { message: message(&error), at: whole });
             }
-            statements.push(text.trim().trim_end_matches(';').trim_end().to_owned());
+            statements.push(text.trim_matches(|c: char| c.is_whitespace() || c == ';').to_owned());
         }
     }
 
@@ -156,7 +156,12 @@ fn refused(error: &Error, text: &str, begin: usize) -> Refused {
 fn named(error: &Error, text: &str, begin: usize) -> Option<Range<usize>> {
     let message = message(error);
     let (_, name) = message.strip_prefix("no such ")?.split_once(": ")?;
-    let start = begin + text[begin..].find(name)?;
+    let part_of_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let whole_word = |at: &usize| {
+        let (before, after) = (&text[..*at], &text[at + name.len()..]);
+        !part_of_word(before.chars().next_back()) && !part_of_word(after.chars().next())
+    };
+    let start = text[begin..].match_indices(name).map(|(at, _)| begin + at).find(whole_word)?;
     Some(start..start + name.len())
 }
 
@@ -168,7 +173,9 @@ fn message(error: &Error) -> String {
     };
     match text.as_str() {
         "interrupted" => "this takes too long: a schema sets up tables in well under a second".to_owned(),
-        "not authorized" => "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients".to_owned(),
+        "not authorized" | "authorization denied" => {
+            "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients".to_owned()
+        }
         _ => text,
     }
 }
@@ -194,7 +201,7 @@ mod tests {
     fn a_script_is_split_where_sqlite_splits_it() {
         let script = "-- stock; of a shop\nCREATE TABLE t(a); ;\n INSERT INTO t VALUES('x;y');\n\
                       CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t; SELECT 1; END;\nSELECT 2";
-        let statements = Scratch::new().run(script).unwrap();
+        let statements = Scratch::empty().run(script).unwrap();
         assert_eq!(statements.len(), 4, "{statements:?}");
         assert_eq!(statements[1], "INSERT INTO t VALUES('x;y')");
         assert!(statements[2].ends_with("END"));
@@ -203,26 +210,27 @@ mod tests {
     #[test]
     fn a_refusal_points_at_the_token() {
         let script = "CREATE TABLE t(a);\nINSERT INTO u VALUES(1);";
-        let refused = Scratch::new().run(script).unwrap_err();
+        let refused = Scratch::empty().run(script).unwrap_err();
         assert_eq!((&script[refused.at], refused.message.as_str()), ("u", "no such table: u"));
     }
 
     #[test]
     fn nothing_reaches_a_file() {
         for sql in ["ATTACH 'x.db' AS x", "VACUUM INTO 'x.db'", "PRAGMA journal_mode = WAL", "BEGIN"] {
-            assert!(Scratch::new().run(sql).unwrap_err().message.contains("not for clients"), "{sql}");
+            let refused = Scratch::empty().run(sql).unwrap_err();
+            assert!(refused.message.contains("not for clients"), "{sql}: {refused:?}");
         }
     }
 
     #[test]
     fn an_endless_schema_ends() {
         let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-        assert!(Scratch::new().run(endless).unwrap_err().message.contains("too long"));
+        assert!(Scratch::empty().run(endless).unwrap_err().message.contains("too long"));
     }
 
     #[test]
     fn parameters_are_found_by_name() {
-        let scratch = Scratch::new();
+        let scratch = Scratch::empty();
         let checked = scratch.prepare_check("SELECT :a, ':b', @c -- :d").unwrap();
         assert_eq!(checked, Checked { parameters: vec!["a".into(), "c".into()], columns: 3, reads: true });
         assert!(scratch.prepare_check("SELECT ?").is_err());
