@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_node::api::Value;
 
 use super::expect::scalar;
-use super::model::{Mixed, Values, WorkloadKind};
+use super::model::{Mixed, Template, Values, WorkloadKind};
 use super::reader::{Item, Table, nearest};
 use super::scratch::{Checked, Scratch};
 use super::value::{self, Wrong};
@@ -50,7 +50,7 @@ fn operation(table: &Table<'_>, checker: &mut Checker<'_>) -> Option<Mixed> {
     if items.is_empty() {
         return sql.wrong(Wrong::brief("is empty", "an operation has a statement at least"));
     }
-    let statements: Vec<Option<(String, bool)>> = items.iter().map(|item| checker.statement(item)).collect();
+    let statements: Vec<Option<(Template, bool)>> = items.iter().map(|item| checker.statement(item)).collect();
     let (statements, reads): (Vec<_>, Vec<_>) = statements.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
     let only_reads = reads.iter().all(|reads| *reads);
     let read = read.or(level).unwrap_or(Some(only_reads))?;
@@ -73,7 +73,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     /// A statement, and whether it only reads.
-    fn statement(&mut self, item: &Item<'_>) -> Option<(String, bool)> {
+    fn statement(&mut self, item: &Item<'_>) -> Option<(Template, bool)> {
         let text = item.text()?;
         let checked = match self.scratch?.prepare_check(&text) {
             Ok(checked) => checked,
@@ -83,8 +83,8 @@ impl Checker<'_> {
             }
         };
         self.refuse_unknown(item, &text, &checked);
-        self.used.extend(checked.parameters);
-        Some((text, checked.reads))
+        self.used.extend(checked.parameters.iter().cloned());
+        Some((Template { sql: text, parameters: checked.parameters }, checked.reads))
     }
 
     fn refuse_unknown(&mut self, item: &Item<'_>, text: &str, checked: &Checked) {

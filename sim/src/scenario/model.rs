@@ -178,11 +178,20 @@ pub struct Mixed {
     /// How often it is chosen, relative to the others.
     pub weight: u32,
     /// Its statements.
-    pub sql: Vec<String>,
+    pub sql: Vec<Template>,
     /// Whether the first failing statement undoes all.
     pub atomic: bool,
     /// Whether it only reads: then it is sent as a query.
     pub read: bool,
+}
+
+/// A statement whose parameters are drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    /// Its text.
+    pub sql: String,
+    /// The names of its parameters, without the `:`.
+    pub parameters: Vec<String>,
 }
 
 /// The values that a named parameter takes.
@@ -231,7 +240,7 @@ pub enum Trigger {
         nth: u64,
         /// The kind of work.
         during: During,
-        /// On which node. `any` means the first node to reach it.
+        /// On which nodes: the first of them to reach it, on which alone the fault strikes.
         node: Selector,
     },
     /// When a mark is reached for the n-th time, from 1.

@@ -89,7 +89,7 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
 }
 
 fn mixed(mixed: &Mixed) -> String {
-    let sql = list(mixed.sql.iter().map(quoted));
+    let sql = list(mixed.sql.iter().map(|template| quoted(&template.sql)));
     inline([
         format!("weight = {}", mixed.weight),
         format!("sql = {sql}"),

@@ -7,18 +7,17 @@ use lockstep_node::client::Resend;
 
 use super::{Asked, weighted};
 use crate::choice::Stream;
-use crate::scenario::model::{Mixed, Values};
-use crate::scenario::parameters;
+use crate::scenario::model::{Mixed, Template, Values};
 
 /// An operation of the mix.
 pub(super) fn operation(stream: &mut Stream, mix: &[Mixed], values: &BTreeMap<String, Values>) -> Asked {
     let chosen = weighted(stream, mix, |mixed| mixed.weight);
     // One value a name and operation: the statements of an operation speak of the same things.
     let drawn: BTreeMap<&str, Value> = values.iter().map(|(name, of)| (name.as_str(), draw(stream, of))).collect();
-    let statement = |sql: &String| Statement {
-        sql: sql.clone(),
+    let statement = |template: &Template| Statement {
+        sql: template.sql.clone(),
         parameters: Parameters::Named(
-            parameters(sql).into_iter().map(|name| (name.clone(), drawn[name.as_str()].clone())).collect(),
+            template.parameters.iter().map(|name| (name.clone(), drawn[name.as_str()].clone())).collect(),
         ),
     };
     let statements = chosen.sql.iter().map(statement).collect();

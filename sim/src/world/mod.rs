@@ -30,8 +30,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use lockstep_node::host::{Input, Outcome, Ticket};
 
+use crate::check::Check;
 use crate::choice::Stream;
-use crate::history::Outcome;
+use crate::history;
 use crate::network::Network;
 use crate::record::{Machine, Phase, What};
 use crate::run::Counts;
@@ -105,7 +106,7 @@ enum Event {
 
 impl World {
     /// A world with so many machines, all off.
-    pub fn new(scenario: &Arc<Scenario>, seed: u64, trace: &Trace, ledger: Ledger) -> World {
+    pub fn new(scenario: &Arc<Scenario>, seed: u64, trace: &Trace, checks: Vec<Box<dyn Check>>) -> World {
         let machines = (0..scenario.cluster.voters).map(|n| Node::new(Machine(n), scenario, seed, trace)).collect();
         World(Arc::new(Mutex::new(State {
             now: Duration::ZERO,
@@ -116,7 +117,7 @@ impl World {
             network: Network::new(scenario.network.clone(), seed, trace),
             calls: Calls::default(),
             faults: Faults::new(scenario, seed, trace),
-            ledger,
+            ledger: Ledger::new(checks),
             phase: Phase::Setup,
             counts: Counts::default(),
             trace: trace.clone(),
@@ -180,12 +181,12 @@ impl State {
         let counts = &mut self.counts;
         for operation in &self.ledger.history.operations {
             match &operation.outcome {
-                Outcome::Acknowledged { reply, .. } => {
+                history::Outcome::Acknowledged { reply, .. } => {
                     counts.acknowledged += 1;
                     counts.sql_errors += reply.results.iter().filter(|result| result.is_err()).count() as u64;
                 }
-                Outcome::NotExecuted { .. } => counts.not_executed += 1,
-                Outcome::Unknown { .. } => counts.unknown += 1,
+                history::Outcome::NotExecuted { .. } => counts.not_executed += 1,
+                history::Outcome::Unknown { .. } => counts.unknown += 1,
             }
         }
         counts.disk_calls = self.machines.iter().map(|node| node.disk.calls()).sum();

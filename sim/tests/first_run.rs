@@ -1,0 +1,20 @@
+//! One run, driven from Rust: set a breakpoint anywhere in the node and debug this test.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lockstep_sim::scenario::{self, Known};
+use lockstep_sim::simulate::{Options, simulate};
+use lockstep_sim::systems::lockstep::LOCKSTEP;
+
+#[test]
+fn a_scenario_runs_under_a_debugger() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/steady/bank.toml");
+    let known = Known { systems: &["lockstep"], properties: &[] };
+    let scenario = Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")));
+    let run = simulate(&LOCKSTEP, &scenario, 7, &Options::default());
+    for r in &run.evidence.records[..60.min(run.evidence.records.len())] { println!("{:?}", r); }
+    println!("{:?} {:?} {:?} {:?}", run.evidence.gave_up, run.evidence.settled_after, run.evidence.counts, run.evidence.ended);
+    println!("{:x}", run.digest);
+    assert_eq!(run.failure(), None);
+}
