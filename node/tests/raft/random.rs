@@ -32,7 +32,6 @@ pub fn clusters_stay_safe_and_recover() {
         let before = cluster.checker.committed();
         recover(&mut cluster, &mut dice, seed);
         assert!(cluster.checker.committed() > before, "seed {seed}: nothing was committed after healing");
-        eprintln!("XX {seed} {before} {}", cluster.checker.committed());
     }
 }
 

@@ -209,7 +209,9 @@ fn elect(cluster: &mut Cluster, id: NodeId) {
 
 fn deliver(cluster: &mut Cluster, link: Link) {
     let count = cluster.links.get(&link).map_or(0, |queue| queue.len());
-    (0..count).for_each(|_| drop(cluster.deliver(link, 0)));
+    for _ in 0..count {
+        cluster.deliver(link, 0);
+    }
 }
 
 fn message_at(cluster: &Cluster, link: &str, place: &str) -> Result<Message, String> {
