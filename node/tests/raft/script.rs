@@ -3,7 +3,7 @@
 //! | command | does |
 //! |---|---|
 //! | `cluster nodes=3` | voters n1 to n3, each with the configuration as entry 1 of term 1; also `learners=`, `blank=` (nodes with an empty log, from the next number on), `break=`, and the options |
-//! | `disk n1 terms=1,1,2 term=3 vote=n2` | reboots n1 with a log of entries of these terms and this hard state |
+//! | `disk n1 terms=1,1,2 term=3 vote=n2` | reboots n1 with a log of entries of these terms and this hard state; `disk n1 empty` with nothing |
 //! | `tick n1 50` | lets time pass on a node |
 //! | `timeout n1` | lets the time pass after which n1 does something |
 //! | `elect n1` | makes n1 leader: time passes on the others, then n1 campaigns and all messages arrive; prints the end only |
@@ -81,6 +81,7 @@ impl Script {
     fn act(&mut self, words: &[&str]) -> Result<(), String> {
         let cluster = self.cluster.as_mut().ok_or("a script begins with `cluster`")?;
         match *words {
+            ["disk", id, "empty"] => cluster.install(node(id)?, Disk::default()),
             ["disk", id, ref rest @ ..] => install(cluster, node(id)?, rest)?,
             ["tick", id, ticks] => cluster.step(node(id)?, Input::Tick(number(ticks)? as u32)),
             ["timeout", id] => timeout(cluster, node(id)?),
