@@ -21,7 +21,7 @@ const OPTIONS: Options = Options {
 /// Runs clusters of three and five nodes through loss, duplication, reordering, cuts, stalled disks and crashes, with the
 /// checker watching; then everything is mended, and each must elect a leader and commit on all nodes.
 pub fn clusters_stay_safe_and_recover() {
-    for seed in 0..40 {
+    for seed in 0..200 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let voters = if seed % 2 == 0 { 3 } else { 5 };
         let mut cluster = Cluster::new(OPTIONS, Breaks(None), &configuration(voters), &[]);
@@ -37,7 +37,7 @@ pub fn clusters_stay_safe_and_recover() {
 
 /// Feeds cores messages that no correct peer would send.
 pub fn garbage_does_not_panic() {
-    for seed in 0..20 {
+    for seed in 0..60 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let voters = 1 + dice.below(4);
         let first = Entry {
