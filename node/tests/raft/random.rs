@@ -105,8 +105,9 @@ fn misfortune(cluster: &mut Cluster, dice: &mut Dice) {
         930..945 => cluster.nodes.get_mut(&id).expect("a known node").stalled ^= true,
         945..950 => cluster.crash(id),
         950..970 if !cluster.is_running(id) => cluster.restart(id),
-        970..973 => drop(cluster.cut.insert((id, dice.pick(&ids)))),
-        973..980 => cluster.cut.clear(),
+        970..975 => drop(cluster.cut.insert((id, dice.pick(&ids)))),
+        975..978 => cluster.cut.extend(ids.iter().flat_map(|other| [(id, *other), (*other, id)])),
+        978..983 => cluster.cut.clear(),
         _ => {}
     }
 }
