@@ -21,6 +21,10 @@ fn main() {
         random::clusters_stay_safe_and_recover();
         Ok(())
     }));
+    trials.push(Trial::test("random::broken_rules_are_noticed", || {
+        random::broken_rules_are_noticed();
+        Ok(())
+    }));
     trials.push(Trial::test("random::garbage_does_not_panic", || {
         random::garbage_does_not_panic();
         Ok(())
