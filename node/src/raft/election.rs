@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::core::State;
 use super::replication::Leader;
-use super::{Body, HardState, Message, NodeId, Note, Position, Raft, Role, Rule, Rules, Term, quorum};
+use super::{Body, HardState, Message, NodeId, Note, Position, Raft, Rule, Rules, Term, quorum};
 
 /// Who granted their vote, among the voters.
 pub(super) type Votes = BTreeSet<NodeId>;

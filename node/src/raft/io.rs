@@ -21,7 +21,8 @@ use super::{Entry, EntryKind, HardState, Index, NodeId, Position, Role, Term};
 /// Something that happens to the core. Nothing else changes its state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// So many ticks of the node's monotonic clock passed since the last one. The host caps what passed during a pause.
+    /// So many ticks of the node's monotonic clock passed since the last one. The host steps it before any other input, so
+    /// that what the input restarts is counted from then on. However many passed, each thing that is due happens once.
     Tick(u32),
     /// A message came from a peer.
     Message {
@@ -121,7 +122,7 @@ pub enum Body {
         /// The commit index, but never more than is known to match the receiver's log.
         commit: Index,
     },
-    /// I am here. It says nothing of the log.
+    /// I am here. It says nothing of the log. A leader of an older term gets it too, and learns the newer one.
     HeartbeatReply,
 }
 

@@ -32,6 +32,8 @@ fn is_majority(count: usize, of: usize) -> bool {
 mod tests {
     use super::*;
 
+    type Ids = &'static [u64];
+
     fn configuration(voters: &[u64], outgoing: &[u64]) -> Configuration {
         let nodes = |ids: &[u64]| ids.iter().map(|id| (NodeId(*id), String::new())).collect();
         Configuration { voters: nodes(voters), outgoing: nodes(outgoing), ..Configuration::default() }
@@ -39,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_majority_of_every_half_decides() {
-        let table: [(&[u64], &[u64], &[u64], bool); 16] = [
+        let table: [(Ids, Ids, Ids, bool); 16] = [
             (&[], &[], &[], false),
             (&[], &[], &[1], false),
             (&[1], &[], &[], false),
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn what_a_majority_of_every_half_holds_is_held() {
         // Node n holds the n-th index of `holds`.
-        let table: [(&[u64], &[u64], &[u64], u64); 13] = [
+        let table: [(Ids, Ids, Ids, u64); 13] = [
             (&[], &[], &[], 0),
             (&[1], &[], &[7], 7),
             (&[1, 2], &[], &[7, 3], 3),

@@ -99,12 +99,9 @@ impl<R: Rules> Raft<R> {
         let State::Leader(leader) = &mut self.state else { return };
         let Some(peer) = leader.peer_mut(from) else { return };
         peer.active = true;
+        let last = self.log.last().index;
         match body {
-            Body::Appended { matched } if matched <= self.log.last().index => {
-                if peer.on_appended(matched) {
-                    self.advance_commit();
-                }
-            }
+            Body::Appended { matched } if matched <= last && peer.on_appended(matched) => self.advance_commit(),
             Body::Rejected { previous, hint } => peer.on_rejected(previous, hint, &self.log),
             Body::HeartbeatReply => peer.on_heartbeat_reply(),
             _ => {}

@@ -1,0 +1,98 @@
+//! Raft's safety properties (Raft, figure 3), watched over a whole cluster by someone who sees every disk.
+
+use std::collections::BTreeMap;
+
+use lockstep_node::raft::{Configuration, Entry, HardState, Index, NodeId, Position, Term, quorum};
+
+/// What a node's disk would hold after a loss of power.
+#[derive(Clone, Default)]
+pub struct Disk {
+    pub hard_state: HardState,
+    pub log: Vec<Entry>,
+}
+
+/// What was seen so far, and what was found wrong.
+#[derive(Default)]
+pub struct Checker {
+    leaders: BTreeMap<Term, NodeId>,
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// Every entry that was ever appended, with the term before it: by induction, equal positions mean equal prefixes.
+    entries: BTreeMap<Position, (Term, Entry)>,
+    committed: Vec<Entry>,
+    violations: Vec<String>,
+}
+
+impl Checker {
+    /// The violations found since the last call.
+    pub fn take_violations(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.violations)
+    }
+
+    /// The number of entries that some node knows to be committed.
+    pub fn committed(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// A node became leader with this log.
+    pub fn leads(&mut self, term: Term, node: NodeId, log: &[Entry]) {
+        let first = *self.leaders.entry(term).or_insert(node);
+        if first != node {
+            self.violation(format!("election safety: n{} and n{} both lead term {term}", first.0, node.0));
+        }
+        if let Some(missing) = self.committed.iter().zip(1..).find(|(entry, i)| log.get(i - 1) != Some(*entry)) {
+            let position = missing.0.position();
+            self.violation(format!("leader completeness: n{} leads term {term} without committed {position}", node.0));
+        }
+    }
+
+    /// A granted vote left a node.
+    pub fn votes(&mut self, voter: NodeId, term: Term, candidate: NodeId) {
+        let first = *self.votes.entry((voter, term)).or_insert(candidate);
+        if first != candidate {
+            let (voter, first, candidate) = (voter.0, first.0, candidate.0);
+            self.violation(format!("one vote a term: n{voter} voted for n{first} and n{candidate} in term {term}"));
+        }
+    }
+
+    /// A node appended an entry after one of term `before`.
+    pub fn appends(&mut self, before: Term, entry: &Entry) {
+        let known = self.entries.entry(entry.position()).or_insert_with(|| (before, entry.clone()));
+        if *known != (before, entry.clone()) {
+            self.violation(format!("log matching: {} is not the same in two logs", entry.position()));
+        }
+    }
+
+    /// A node learned that this entry is committed.
+    pub fn commits(
+        &mut self,
+        node: NodeId,
+        entry: &Entry,
+        configuration: &Configuration,
+        disks: &BTreeMap<NodeId, Disk>,
+    ) {
+        let Index(index) = entry.index;
+        if let Some(first) = self.committed.get(index as usize - 1) {
+            if first != entry {
+                let (first, second) = (first.position(), entry.position());
+                self.violation(format!(
+                    "state machine safety: n{} commits {second} where {first} was committed",
+                    node.0
+                ));
+            }
+            return;
+        }
+        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.log.get(index as usize - 1) == Some(entry));
+        if !quorum::decides(configuration, on_disk) {
+            self.violation(format!(
+                "durability: n{} commits {}, which no majority has on disk",
+                node.0,
+                entry.position()
+            ));
+        }
+        self.committed.push(entry.clone());
+    }
+
+    fn violation(&mut self, text: String) {
+        self.violations.push(text);
+    }
+}

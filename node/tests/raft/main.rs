@@ -1,0 +1,67 @@
+//! Tests of the Raft core: golden scripts, each a test of its own, and random clusters.
+//!
+//! A script in `scripts/` holds commands, each on a line that begins with `> `, and below them what the nodes did. With
+//! `UPDATE=1` in the environment the outputs are written anew; what they say must then be reviewed. `script.rs` lists the
+//! commands.
+
+mod checker;
+mod cluster;
+mod random;
+mod script;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = scripts().into_iter().map(script_trial).collect();
+    trials.push(Trial::test("random::clusters_stay_safe_and_recover", || {
+        random::clusters_stay_safe_and_recover();
+        Ok(())
+    }));
+    trials.push(Trial::test("random::broken_rules_are_noticed", || {
+        random::broken_rules_are_noticed();
+        Ok(())
+    }));
+    trials.push(Trial::test("random::garbage_does_not_panic", || {
+        random::garbage_does_not_panic();
+        Ok(())
+    }));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/raft/scripts");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+fn script_trial(path: PathBuf) -> Trial {
+    let name = path.file_name().expect("a script has a name").to_string_lossy().into_owned();
+    Trial::test(name, move || run_script(&path))
+}
+
+fn run_script(path: &Path) -> Result<(), Failed> {
+    let expected = fs::read_to_string(path)?;
+    let actual = script::run(&expected)?;
+    if actual == expected {
+        return Ok(());
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        return Ok(fs::write(path, actual)?);
+    }
+    let line = expected.lines().zip(actual.lines()).take_while(|(expected, actual)| expected == actual).count();
+    let shown = |text: &str| text.lines().skip(line).take(8).collect::<Vec<_>>().join("\n");
+    Err(format!(
+        "{}:{}: the nodes did something else.\nexpected:\n{}\nactual:\n{}\nUPDATE=1 cargo test -p lockstep-node --test raft writes it anew",
+        path.display(),
+        line + 1,
+        shown(&expected),
+        shown(&actual)
+    )
+    .into())
+}
