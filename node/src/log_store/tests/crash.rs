@@ -62,13 +62,13 @@ fn submit(
 ) -> Result<(), super::super::LogError> {
     let mut state = model.last().clone();
     let mut hard_state = None;
-    if script.next_u32() % 3 == 0 {
+    if script.next_u32().is_multiple_of(3) {
         state.hard_state.term.0 += 1;
         state.hard_state.vote = Some(NodeId(script.next_u64()));
         hard_state = Some(state.hard_state);
     }
     let mut truncate_from = None;
-    if script.next_u32() % 3 == 0 && state.log.len() > 1 {
+    if script.next_u32().is_multiple_of(3) && state.log.len() > 1 {
         let from = 2 + script.next_u64() % (state.log.len() as u64 - 1);
         state.log.truncate(from as usize - 1);
         truncate_from = Some(Index(from));

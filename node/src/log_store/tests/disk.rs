@@ -15,6 +15,9 @@ use crate::host::*;
 
 type Inode = u64;
 
+/// A sync that is over, and how it ended.
+pub type Completion = (Ticket, Result<(), DiskError>);
+
 /// Names and contents, as a running machine sees them or as the platters hold them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
@@ -108,7 +111,7 @@ impl Machine {
                 (1, Change::Write { inode, offset, bytes }) => {
                     let bound = (self.rng.next_u64() % (bytes.len() as u64 + 1)) as usize;
                     for (n, sector) in bytes[..bound].chunks(512).enumerate() {
-                        if self.rng.next_u32() % 2 == 0 {
+                        if self.rng.next_u32().is_multiple_of(2) {
                             let (offset, bytes) = (offset + n * 512, sector.to_vec());
                             self.durable.apply(&Change::Write { inode, offset, bytes });
                         }
@@ -123,7 +126,7 @@ impl Machine {
     }
 
     /// Completes the oldest sync.
-    pub fn complete(&mut self) -> Result<Option<(Ticket, Result<(), DiskError>)>, Dead> {
+    pub fn complete(&mut self) -> Result<Option<Completion>, Dead> {
         if self.syncs.is_empty() && !self.dead {
             return Ok(None);
         }
