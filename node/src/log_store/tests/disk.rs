@@ -47,7 +47,8 @@ pub struct Machine {
     pub calls: u64,
     /// The call that the power is cut at.
     pub cut_at: Option<u64>,
-    /// The call at which a sync's completion says that it failed: what it was to make durable is forgotten.
+    /// The call at which a sync's completion says that it failed: what of it did not reach
+    /// the platters is forgotten, though reads still show it.
     pub fail_at: Option<u64>,
     next: u64,
 }
@@ -106,23 +107,29 @@ impl Machine {
     /// Cuts the power: each pending change is kept, dropped or torn.
     pub fn cut(&mut self) {
         for (_, change) in std::mem::take(&mut self.pending) {
-            match (self.rng.next_u32() % 3, change) {
-                (0, _) => {}
-                (1, Change::Write { inode, offset, bytes }) => {
-                    let bound = (self.rng.next_u64() % (bytes.len() as u64 + 1)) as usize;
-                    for (n, sector) in bytes[..bound].chunks(512).enumerate() {
-                        if self.rng.next_u32().is_multiple_of(2) {
-                            let (offset, bytes) = (offset + n * 512, sector.to_vec());
-                            self.durable.apply(&Change::Write { inode, offset, bytes });
-                        }
-                    }
-                }
-                (_, change) => self.durable.apply(&change),
-            }
+            self.leave_to_chance(change);
         }
         self.syncs.clear();
         self.live = self.durable.clone();
         self.dead = true;
+    }
+
+    fn leave_to_chance(&mut self, change: Change) {
+        match (self.rng.next_u32() % 3, change) {
+            (0, _) => {}
+            (1, Change::Write { inode, offset, bytes }) => {
+                // Half of the tears go through the first bytes, where the small values of the slots are.
+                let length = [bytes.len(), bytes.len().min(40)][self.rng.next_u32() as usize % 2];
+                let bound = (self.rng.next_u64() % (length as u64 + 1)) as usize;
+                for (n, sector) in bytes[..bound].chunks(512).enumerate() {
+                    if self.rng.next_u32().is_multiple_of(2) {
+                        let (offset, bytes) = (offset + n * 512, sector.to_vec());
+                        self.durable.apply(&Change::Write { inode, offset, bytes });
+                    }
+                }
+            }
+            (_, change) => self.durable.apply(&change),
+        }
     }
 
     /// Completes the oldest sync.
@@ -136,7 +143,9 @@ impl Machine {
         for (number, change) in std::mem::take(&mut self.pending) {
             if !covered.contains(&number) {
                 self.pending.push((number, change));
-            } else if !failed {
+            } else if failed {
+                self.leave_to_chance(change);
+            } else {
                 self.durable.apply(&change);
             }
         }
@@ -148,6 +157,14 @@ impl Machine {
     pub fn damage(&mut self, file: &str, with: impl Fn(&mut Vec<u8>)) {
         let inode = self.inode(file);
         with(self.live.data.get_mut(&inode).expect("a named file has contents"));
+    }
+
+    /// Damages the beginning of a file on the platters.
+    pub fn damage_durably(&mut self, file: &str) {
+        let inode = self.inode(file);
+        for image in [&mut self.live, &mut self.durable] {
+            image.apply(&Change::Write { inode, offset: 0, bytes: vec![0xff; 8] });
+        }
     }
 
     fn call(&mut self) -> Result<(), DiskError> {

@@ -3,7 +3,7 @@
 use super::super::batch::SECTOR_BYTES;
 use super::super::{BootError, open};
 use super::disk::{Machine, run};
-use super::{complete, entry, founded, write};
+use super::{entry, founded, write};
 use crate::raft::{Batch, Entry, HardState, Index, Term};
 
 const SEGMENT: &str = "log-0000000000000001";

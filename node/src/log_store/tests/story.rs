@@ -3,7 +3,7 @@
 use super::super::{BootError, ClusterId, bootstrap, format, open};
 use super::disk::{Machine, run};
 use super::{CLUSTER, complete, entry, founded, founding, write};
-use crate::host::DiskError;
+use crate::host::{Disk, DiskError};
 use crate::prove;
 use crate::raft::{Batch, Entry, HardState, Index, NodeId, Term};
 
@@ -125,43 +125,69 @@ fn a_failed_sync_ends_the_store_for_good() {
 
 #[test]
 fn what_a_failed_sync_forgot_is_not_taken_for_durable_by_the_next_boot() {
-    // Syncs of the records, and of either slot: the page cache shows what the platters never got.
-    for failing in 1..=3 {
-        let mut machine = founded(1);
+    // The first slot, the second, the records: the page cache shows what the platters never got, or got in part.
+    for (failing, seed) in (1..=3).flat_map(|failing| (0..500).map(move |seed| (failing, seed))) {
+        let mut machine = founded(seed);
         let mut store = run(open(&mut machine)).unwrap().store;
-        machine.restart();
-        machine.fail_at = Some(machine.calls + 2 * failing + failing);
         store.submit(&mut machine, Batch(1), vote(3), None, vec![entry(2, 3, b"a")]).unwrap();
-        let failed = loop {
-            let Some((ticket, result)) = machine.complete().unwrap() else { break false };
-            if store.synced(&mut machine, ticket, result).is_err() {
-                break true;
-            }
-        };
-        assert!(failed, "the sync number {failing} was to fail");
+        for _ in 1..failing {
+            complete(&mut machine, &mut store);
+        }
+        machine.fail_at = Some(machine.calls + 1);
+        let (ticket, result) = machine.complete().unwrap().unwrap();
+        store.synced(&mut machine, ticket, result).unwrap_err();
         machine.restart();
-        let opened = run(open(&mut machine)).unwrap();
+        machine.fail_at = None;
+        boot_is_final_wherever_it_is_cut(&machine);
+    }
+}
+
+#[test]
+fn a_slot_is_mended_though_the_power_fails_meanwhile() {
+    for file in ["superblock-a", "superblock-b", "hard-state-a", "hard-state-b"] {
+        for seed in 0..20 {
+            let mut machine = founded(seed);
+            machine.restart();
+            machine.damage_durably(file);
+            boot_is_final_wherever_it_is_cut(&machine);
+        }
+    }
+}
+
+/// Cuts a boot at each of its calls: the next one must succeed, and what it found must outlive another cut.
+fn boot_is_final_wherever_it_is_cut(machine: &Machine) {
+    let mut dead = true;
+    for cut_at in 1.. {
+        if !dead {
+            break;
+        }
+        let mut machine = machine.clone();
+        machine.cut_at = Some(cut_at);
+        dead = run(open(&mut machine)).is_err();
+        machine.restart();
+        let opened = run(open(&mut machine)).unwrap_or_else(|error| panic!("boot cut at call {cut_at}: {error}"));
         machine.cut();
         machine.restart();
         let again = run(open(&mut machine)).unwrap();
-        assert_eq!((again.hard_state, again.entries), (opened.hard_state, opened.entries));
+        assert_eq!((again.hard_state, again.entries), (opened.hard_state, opened.entries), "boot cut at call {cut_at}");
     }
 }
 
 #[test]
 fn a_proven_file_outlives_a_power_cut_and_leftovers_do_not_outlive_a_boot() {
-    let mut machine = founded(1);
-    use crate::host::Disk;
-    machine.write("db-0-wal", 0, &[7; 3000]).unwrap();
-    machine.write("db-0-wal.new", 0, &[9; 9000]).unwrap();
-    run(prove::prove(&mut machine, "db-0-wal")).unwrap();
-    run(prove::prove(&mut machine, "missing")).unwrap();
-    machine.write("db-0-wal.new", 0, &[9; 9000]).unwrap();
-    machine.cut();
-    machine.restart();
-    run(open(&mut machine)).unwrap();
-    assert_eq!(machine.read("db-0-wal", 0, 9000).unwrap(), [7; 3000]);
-    assert!(!machine.live.names.contains_key("db-0-wal.new"));
+    for seed in 0..20 {
+        let mut machine = founded(seed);
+        machine.write("db-0-wal", 0, &[7; 3000]).unwrap();
+        machine.write("db-0-wal.new", 0, &[9; 9000]).unwrap();
+        run(prove::prove(&mut machine, "db-0-wal")).unwrap();
+        run(prove::prove(&mut machine, "missing")).unwrap();
+        machine.write("db-0-wal.new", 0, &[9; 9000]).unwrap();
+        machine.cut();
+        machine.restart();
+        run(open(&mut machine)).unwrap();
+        assert_eq!(machine.read("db-0-wal", 0, 9000).unwrap(), [7; 3000]);
+        assert!(!machine.live.names.contains_key("db-0-wal.new"));
+    }
 }
 
 #[test]
