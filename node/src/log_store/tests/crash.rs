@@ -26,8 +26,8 @@ impl Model {
         self.states.last().expect("there is always the state at boot")
     }
 
-    /// What a boot after a cut may find: a log that is not older than what was acknowledged, nor newer than the hard state
-    /// beside it.
+    /// What a boot after a cut may find: a log that is not older than what was acknowledged, nor newer than the hard
+    /// state beside it.
     fn allows(&self, found: &State) -> bool {
         let from = self.acknowledged;
         let log = (from..self.states.len()).find(|&n| self.states[n].log == found.log);

@@ -51,8 +51,8 @@ fn a_flipped_bit_below_the_mark_is_corruption_or_changes_nothing() {
     assert!(corrupt > 1200, "only {corrupt} flips were noticed");
 }
 
-/// Where the batch begins that a byte is in: after the founding entry and the marks of two boots stands the only batch of
-/// more than one sector.
+/// Where the batch begins that a byte is in: after the founding entry and the marks of two boots stands the only batch
+/// of more than one sector.
 fn bad_batch(at: usize) -> usize {
     let sector = at / SECTOR_BYTES * SECTOR_BYTES;
     let long = 3 * SECTOR_BYTES;
