@@ -22,8 +22,8 @@ pub(super) struct Place {
     pub segment: u64,
     /// The offset of the batch in its segment.
     pub offset: u64,
-    /// The durable-below mark: everything below this index was durable when the batch was written. The batch removes this
-    /// index and all after it from the log; it is the index of the first record, if there are records.
+    /// The durable-below mark: everything below this index was durable when the batch was written. The batch removes
+    /// this index and all after it from the log; it is the index of the first record, if there are records.
     pub first: Index,
     /// The chain just below `first`.
     pub chain_before: u64,

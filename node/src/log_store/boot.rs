@@ -86,9 +86,9 @@ pub async fn bootstrap<H: Host>(host: &mut H, cluster: ClusterId, first: &Entry)
 /// Reads a formatted disk, trims a torn tail, makes durable what was read, and counts this boot.
 ///
 /// # Errors
-/// [`BootError::NotFormatted`]; [`BootError::Amnesia`] if what makes this node this node is lost; [`BootError::Corrupt`]
-/// if a part of the log that was durable is; [`BootError::UnknownFormat`]; [`BootError::Disk`]; [`BootError::Dead`].
-/// After an error of the first four kinds the disk is as it was.
+/// [`BootError::NotFormatted`]; [`BootError::Amnesia`] if what makes this node this node is lost;
+/// [`BootError::Corrupt`] if a part of the log that was durable is; [`BootError::UnknownFormat`]; [`BootError::Disk`];
+/// [`BootError::Dead`]. After an error of the first four kinds the disk is as it was.
 pub async fn open<H: Host>(host: &mut H) -> Result<Opened, BootError> {
     let (mut slots, mut opened) = recover(host).await?;
     opened.superblock.epoch += 1;

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `superblock-a`, `superblock-b` | who this disk is; two [slots](slots) |
+//! | `superblock-a`, `superblock-b` | who this disk is; two slots |
 //! | `hard-state-a`, `hard-state-b` | term and vote; two slots |
 //! | `log-<number, 16 hexadecimal digits>` | a segment of the log, numbered from 1 in the order of writing |
 //!
@@ -12,10 +12,10 @@
 //! endian; lengths and offsets are bytes.
 //!
 //! ```text
-//! batch   0          8         12         16         24        32       40              48        52        56
-//!        ┌──────────┬─────────┬──────────┬──────────┬─────────┬────────┬───────────────┬─────────┬─────────┬────────────┐
-//!        │ checksum │ "LSLB"  │ version  │ segment  │ offset  │ first  │ chain before  │ records │ length  │ records …  │
-//!        └──────────┴─────────┴──────────┴──────────┴─────────┴────────┴───────────────┴─────────┴─────────┴────────────┘
+//! batch   0          8         12         16         24        32       40             48        52        56
+//!        ┌──────────┬─────────┬──────────┬──────────┬─────────┬────────┬──────────────┬─────────┬─────────┬──────────┐
+//!        │ checksum │ "LSLB"  │ version  │ segment  │ offset  │ first  │ chain before │ records │ length  │ records …│
+//!        └──────────┴─────────┴──────────┴──────────┴─────────┴────────┴──────────────┴─────────┴─────────┴──────────┘
 //! record  0          8         12        20        28       36      37
 //!        ┌──────────┬─────────┬─────────┬─────────┬────────┬───────┬─────────────┐
 //!        │ checksum │ length  │ chain   │ index   │ term   │ kind  │ payload …   │
@@ -23,29 +23,31 @@
 //! ```
 //!
 //! The header's checksum covers the header and is seeded with the node's id; a record's covers the record and is seeded
-//! with the header's checksum. So neither a block of another disk, nor one that belongs elsewhere, nor a client's payload
-//! that looks like a batch is taken for a part of this log. The chain at an entry is a hash of the chain before it and of
-//! its index, term, kind and payload: logs that agree in it agree on the whole prefix, on whatever nodes they are.
+//! with the header's checksum. So neither a block of another disk, nor one that belongs elsewhere, nor a client's
+//! payload that looks like a batch is taken for a part of this log. The chain at an entry is a hash of the chain before
+//! it and of its index, term, kind and payload: logs that agree in it agree on the whole prefix, on whatever nodes they
+//! are.
 //!
 //! # Nothing is overwritten
 //!
-//! A batch says: the log below `first` is the one with this chain, and from `first` on it is these records. A truncation
-//! is therefore a batch like any other, at the end of the newest segment, and the log is what a replay of all batches in
-//! the order of writing yields. There is no order of writes in which a removed suffix could come back behind what replaced
-//! it: a batch that was kept by a power cut removes it, and where the batch was lost, so was what replaced the suffix.
+//! A batch says: the log below `first` is the one with this chain, and from `first` on it is these records. A
+//! truncation is therefore a batch like any other, at the end of the newest segment, and the log is what a replay of
+//! all batches in the order of writing yields. There is no order of writes in which a removed suffix could come back
+//! behind what replaced it: a batch that was kept by a power cut removes it, and where the batch was lost, so was what
+//! replaced the suffix.
 //!
 //! One batch is on its way to the disk at a time, and a segment is begun when all before it is durable. Hence the
 //! invariants that recovery rests on:
 //!
-//! - **Durable below.** When a batch is written, everything below its `first` is durable: every header is a mark. A sync
-//!   that no batch follows is followed by a mark alone, a batch without records; it is not synced itself.
-//! - **Agreement.** Replay agrees in index and chain with every sound header. Where it does not, something that was durable
-//!   is gone: [`BootError::Corrupt`], and nothing is trimmed. Reading goes on past what is bad, sector by sector, so the
-//!   greatest mark of the whole log counts.
+//! - **Durable below.** When a batch is written, everything below its `first` is durable: every header is a mark. A
+//!   sync that no batch follows is followed by a mark alone, a batch without records; it is not synced itself.
+//! - **Agreement.** Replay agrees in index and chain with every sound header. Where it does not, something that was
+//!   durable is gone: [`BootError::Corrupt`], and nothing is trimmed. Reading goes on past what is bad, sector by
+//!   sector, so the greatest mark of the whole log counts.
 //! - **Torn tail.** What cannot be read and no later header contradicts was never known to be durable. It is trimmed,
 //!   whole batches at a time.
-//! - **Proof.** Nothing read at boot is taken for durable. Only the last segment and one slot of a pair can be otherwise;
-//!   they are written anew, the segment by way of [`prove`](crate::prove), before [`open`] returns.
+//! - **Proof.** Nothing read at boot is taken for durable. Only the last segment and one slot of a pair can be
+//!   otherwise; they are written anew, the segment by way of [`prove`](crate::prove), before [`open`] returns.
 //!
 //! Deliberately missing: getting a corrupt log back from the other nodes, and removing segments below the log's base.
 

@@ -1,9 +1,9 @@
 //! Reading the log from disk: what is sound, what is a torn tail, what is corrupt. It writes nothing.
 //!
-//! Batches are replayed in the order in which they were written. Each says what the log was below it, by index and chain,
-//! and that this was durable. So the replayed log must agree with every sound header; where it does not, something that
-//! was durable is gone. What cannot be read and is contradicted by no later header was never known to be durable, or was
-//! removed from the log again.
+//! Batches are replayed in the order in which they were written. Each says what the log was below it, by index and
+//! chain, and that this was durable. So the replayed log must agree with every sound header; where it does not,
+//! something that was durable is gone. What cannot be read and is contradicted by no later header was never known to be
+//! durable, or was removed from the log again.
 
 use bytes::Bytes;
 
@@ -41,8 +41,8 @@ struct Damage {
 /// Reads the whole log of a node.
 ///
 /// # Errors
-/// [`BootError::Corrupt`] where something that was durable cannot be read, [`BootError::UnknownFormat`], or that the disk
-/// failed.
+/// [`BootError::Corrupt`] where something that was durable cannot be read, [`BootError::UnknownFormat`], or that the
+/// disk failed.
 pub(super) fn recover(disk: &mut impl Disk, node: NodeId, base: Base) -> Result<Recovered, BootError> {
     let chains = Chains::new(base.index, base.chain);
     let mut replay = Replay { node, entries: Vec::new(), chains, damage: None };

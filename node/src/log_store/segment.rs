@@ -56,8 +56,8 @@ impl Writer {
         Writer { node, number, file: file(number), end, bytes_max, buffer: Vec::new() }
     }
 
-    /// Writes one batch that begins at `first`. It must be the only one that is not yet known to be durable. Returns the
-    /// file to be synced, and whether it is new, so that the directory must be synced as well.
+    /// Writes one batch that begins at `first`. It must be the only one that is not yet known to be durable. Returns
+    /// the file to be synced, and whether it is new, so that the directory must be synced as well.
     pub fn write(
         &mut self,
         disk: &mut impl Disk,
@@ -78,8 +78,8 @@ impl Writer {
         Ok((&self.file, roll))
     }
 
-    /// Writes a batch that says nothing but that all of the log is durable. It needs no sync: it only matters while what it
-    /// speaks of is there.
+    /// Writes a batch that says nothing but that all of the log is durable. It needs no sync: it only matters while
+    /// what it speaks of is there.
     pub fn write_mark(&mut self, disk: &mut impl Disk, chains: &Chains) -> Result<(), DiskError> {
         self.buffer.clear();
         encode_mark(&mut self.buffer, self.node, self.number, self.end, chains);

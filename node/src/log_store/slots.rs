@@ -86,8 +86,8 @@ impl Slots {
         })
     }
 
-    /// Writes one of the two slots of an update, the `step`th (0 or 1), and returns the file that must be durable before
-    /// the next step.
+    /// Writes one of the two slots of an update, the `step`th (0 or 1), and returns the file that must be durable
+    /// before the next step.
     pub fn write<T: Serialize>(
         &mut self,
         disk: &mut impl Disk,

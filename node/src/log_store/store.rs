@@ -66,8 +66,8 @@ impl LogStore {
         LogStore { hard_state, writer, chains, durable, queued: Group::default(), phase: Phase::Idle }
     }
 
-    /// Takes on a batch: a new hard state, the removal of `truncate_from` and all after it, entries to append. Returns the
-    /// chain at each of the entries.
+    /// Takes on a batch: a new hard state, the removal of `truncate_from` and all after it, entries to append. Returns
+    /// the chain at each of the entries.
     ///
     /// # Errors
     /// The disk failed, now or before. The node must stop.
@@ -102,11 +102,12 @@ impl LogStore {
         Ok(chains)
     }
 
-    /// Takes the completion of a sync. Returns the last of the batches that are durable now, with all before it, or `None`
-    /// when the ticket is not the store's or more is to be done first.
+    /// Takes the completion of a sync. Returns the last of the batches that are durable now, with all before it, or
+    /// `None` when the ticket is not the store's or more is to be done first.
     ///
     /// # Errors
-    /// The sync failed, or the disk did when the next batch was to be written. The node must stop; nothing is tried again.
+    /// The sync failed, or the disk did when the next batch was to be written. The node must stop; nothing is tried
+    /// again.
     pub fn synced(
         &mut self,
         disk: &mut impl Disk,
