@@ -5,3 +5,4 @@ pub mod event;
 pub mod host;
 pub mod raft;
 pub mod sqlite;
+pub mod state_machine;
