@@ -76,16 +76,8 @@ impl State {
         if matches!(context.action, AuthAction::DropTable { .. } | AuthAction::DropIndex { .. }) {
             self.drops.store(true, Ordering::Relaxed);
         }
-        let refusal = refusal(&context.action, context.database_name).or_else(|| match context.action {
-            AuthAction::Read { table_name, column_name: "rootpage" } if !self.drops.load(Ordering::Relaxed) => {
-                is_schema(table_name).then(|| {
-                    "rootpage of sqlite_schema is refused: it is a place in one replica's file; name the columns you need: \
-                     type, name, tbl_name, sql"
-                        .to_owned()
-                })
-            }
-            _ => None,
-        });
+        let refusal =
+            refusal(&context.action, context.database_name).or_else(|| self.refusal_unless_ddl(&context.action));
         match refusal {
             None => Authorization::Allow,
             Some(message) => {
@@ -94,7 +86,22 @@ impl State {
             }
         }
     }
+
+    /// Why a user may not do what SQLite itself does while it creates or drops something.
+    fn refusal_unless_ddl(&self, action: &AuthAction<'_>) -> Option<String> {
+        match *action {
+            AuthAction::Read { table_name, column_name: "rootpage" } if is_schema(table_name) => {
+                (!self.drops.load(Ordering::Relaxed)).then(|| ROOT_PAGE.to_owned())
+            }
+            AuthAction::Reindex { .. } => (!self.schema.load(Ordering::Relaxed)).then(|| REINDEX.to_owned()),
+            _ => None,
+        }
+    }
 }
+
+const ROOT_PAGE: &str = "rootpage of sqlite_schema is refused: it is a place in one replica's file; name the columns you need: \
+                         type, name, tbl_name, sql";
+const REINDEX: &str = "REINDEX is refused: drop the index and create it again";
 
 /// Why a user's statement may not do this, or `None` if it may.
 fn refusal(action: &AuthAction<'_>, database: Option<&str>) -> Option<String> {
@@ -132,7 +139,6 @@ fn refusal(action: &AuthAction<'_>, database: Option<&str>) -> Option<String> {
             "ANALYZE is refused: its statistics change the order in which rows are visited; add an index instead"
                 .to_owned(),
         ),
-        A::Reindex { .. } => Some("REINDEX is refused: drop the index and create it again".to_owned()),
         A::CreateVtable { module_name, .. } | A::DropVtable { module_name, .. } => Some(format!(
             "virtual tables ({module_name}) are refused: their modules keep state of their own on each replica; use an \
              ordinary table"

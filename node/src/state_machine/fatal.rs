@@ -111,3 +111,35 @@ fn describe(error: rusqlite::Error) -> (i32, String) {
         other => (ffi::SQLITE_INTERNAL, other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Batch, Statement};
+    use crate::host::SqliteVfs;
+    use crate::raft::{Correct, Entry, EntryKind, Index, Term};
+    use crate::state_machine::{Command, StateMachine};
+
+    fn insert(index: u64, sql: &str) -> Entry {
+        let batch = Batch { statements: vec![Statement::new(sql)], atomic: false };
+        let command = Command { time_us: 0, seed: 0, session: None, read_only: false, batch };
+        Entry { index: Index(index), term: Term(1), kind: EntryKind::Data, payload: command.encode() }
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_node_and_a_value_too_large_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let vfs = SqliteVfs { name: "unix".into(), prefix: format!("{}/", directory.path().display()) };
+        let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
+        machine.apply(&[insert(1, "CREATE TABLE t(a)")]).unwrap();
+        let applied = machine.apply(&[insert(2, "INSERT INTO t VALUES (zeroblob(1000000000))")]).unwrap().remove(0);
+        assert_eq!(applied.results.unwrap()[0].as_ref().unwrap_err().code, ffi::SQLITE_TOOBIG);
+
+        machine.database.connection().pragma_update_and_check(None, "max_page_count", 5, |_| Ok(())).unwrap();
+        let fatal = machine.apply(&[insert(3, "INSERT INTO t VALUES (zeroblob(100000))")]).unwrap_err();
+        assert!(matches!(&fatal, Fatal::Sqlite { code: ffi::SQLITE_FULL, .. }), "{fatal}");
+        assert_eq!(machine.applied().index, Index(2));
+        drop(machine);
+        assert_eq!(StateMachine::open(&vfs, "db", Correct).unwrap().applied().index, Index(2));
+    }
+}
