@@ -37,6 +37,7 @@ pub fn run(database: &Database, statement: &Statement, read_only: bool, budget: 
         return Err(Failure::refused(format!("{MARK} is Lockstep's own mark; begin the statement without it")));
     }
     database.tracker().take_largest_rowid();
+    let changes = database.connection().total_changes();
     let (prepared, seen) = database.as_user(|connection| connection.prepare_cached(&statement.sql));
     let mut prepared = prepared.map_err(|error| explained(Failure::of_user(error), seen.refusal))?;
     let (result, seen_later) = check(&prepared, read_only).map_or_else(
@@ -58,7 +59,8 @@ pub fn run(database: &Database, statement: &Statement, read_only: bool, budget: 
     }
     let result = if database.tracker().take_largest_rowid() { unless_fatal(result) } else { result };
     let mut rows = result.map_err(|failure| explained(failure, seen_later.refusal))?;
-    if wrote && !schema {
+    // SQLite keeps its counter when a statement is not of a kind that changes rows, `DROP TABLE IF EXISTS` for instance.
+    if wrote && !schema && database.connection().total_changes() != changes {
         rows.rows_affected = database.connection().changes();
     }
     Ok(Done { rows, wrote, schema })
@@ -156,7 +158,7 @@ impl ToSql for Bound<'_> {
 }
 
 fn collect(prepared: &mut CachedStatement<'_>, budget: &mut usize) -> Result<Rows, Failure> {
-    let columns = prepared.column_names().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let columns = prepared.column_names().map(str::to_owned).collect::<Vec<_>>();
     if let Some(name) = schema::random_name(columns.iter().map(String::as_str)) {
         return Err(Failure::refused(schema::random_name_refusal(name)));
     }

@@ -53,7 +53,7 @@ const CONVERGE: &[&str] = &[
     "CREATE VIEW v2 AS SELECT a FROM t",
     "DROP VIEW v2",
     "CREATE TABLE IF NOT EXISTS t(z)",
-    "DROP TABLE IF EXISTS nothing",
+    "DROP TABLE IF EXISTS absent",
     "REPLACE INTO t VALUES (1, NULL), (2, 5)",
     "DELETE FROM t WHERE a = 2 RETURNING *, random()",
     "WITH w AS MATERIALIZED (SELECT a, row_number() OVER (ORDER BY b) AS n FROM t) SELECT * FROM w",
