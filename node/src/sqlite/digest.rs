@@ -12,7 +12,7 @@ use super::{Digest, is_internal, schema};
 
 /// The three sums that make up a digest. Sums wrap at 2^128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sums {
+pub(crate) struct Sums {
     /// Over all rows of the user's tables.
     pub rows: u128,
     /// Over the rows of `sqlite_schema` that are not Lockstep's own. Their rowids count: they are the order in which a
@@ -46,7 +46,7 @@ pub fn scan(connection: &Connection) -> rusqlite::Result<Digest> {
 ///
 /// # Errors
 /// What SQLite reports.
-pub fn scan_rows(connection: &Connection) -> rusqlite::Result<u128> {
+pub(crate) fn scan_rows(connection: &Connection) -> rusqlite::Result<u128> {
     let mut sum = 0u128;
     let mut row_hash = RowHash::default();
     for table in schema::tables(connection)? {
@@ -72,7 +72,7 @@ pub fn scan_rows(connection: &Connection) -> rusqlite::Result<u128> {
 ///
 /// # Errors
 /// What SQLite reports.
-pub fn scan_schema(connection: &Connection) -> rusqlite::Result<u128> {
+pub(crate) fn scan_schema(connection: &Connection) -> rusqlite::Result<u128> {
     let mut statement = connection.prepare("SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_schema")?;
     let mut rows = statement.query([])?;
     let mut sum = 0u128;
@@ -90,7 +90,7 @@ pub fn scan_schema(connection: &Connection) -> rusqlite::Result<u128> {
 
 /// What [`scan_sequence`] found.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sequence {
+pub(crate) struct Sequence {
     /// The sum over all rows; 0 without a table.
     pub sum: u128,
     /// Whether a counter stands at the largest rowid, so that the next insert would fail as if the disk were full.
@@ -101,7 +101,7 @@ pub struct Sequence {
 ///
 /// # Errors
 /// What SQLite reports.
-pub fn scan_sequence(connection: &Connection) -> rusqlite::Result<Sequence> {
+pub(crate) fn scan_sequence(connection: &Connection) -> rusqlite::Result<Sequence> {
     let exists = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'sqlite_sequence'";
     if !connection.prepare(exists)?.exists([])? {
         return Ok(Sequence::default());
@@ -110,14 +110,14 @@ pub fn scan_sequence(connection: &Connection) -> rusqlite::Result<Sequence> {
 }
 
 /// The query that [`read_sequence`] runs.
-pub const READ_SEQUENCE: &str =
+pub(crate) const READ_SEQUENCE: &str =
     "/*lockstep*/ SELECT rowid, name, seq, CAST(seq AS INTEGER) = 9223372036854775807 FROM main.sqlite_sequence";
 
 /// Reads `sqlite_sequence` with a prepared [`READ_SEQUENCE`].
 ///
 /// # Errors
 /// What SQLite reports.
-pub fn read_sequence(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<Sequence> {
+pub(crate) fn read_sequence(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<Sequence> {
     let mut rows = statement.query([])?;
     let mut sequence = Sequence::default();
     let mut row_hash = RowHash::default();

@@ -1,11 +1,11 @@
 //! SQLite made deterministic: the same statements, in the same order, with the same time and seed, have the same results
 //! and leave the same contents on every replica, whatever the machine, the batch, or a restart in between.
 //!
-//! Nothing is rewritten. What depends on the moment is pinned inside SQLite: time ([`clock_vfs`]) and randomness
-//! ([`random`]). What cannot be pinned is refused with a sentence that says what to write instead: by the authorizer
-//! ([`authorizer`], [`functions`]) where SQLite shows it while it prepares, by a check of the schema ([`schema`]) after it
-//! changed, or by the preupdate hook ([`tracker`]) while a statement runs. How a connection behaves beyond that is fixed
-//! when it is opened ([`database`]).
+//! Nothing is rewritten. What depends on the moment is pinned inside SQLite: time (`clock_vfs`) and randomness
+//! (`random`). What cannot be pinned is refused with a sentence that says what to write instead: by the authorizer
+//! (`authorizer`, `functions`) where SQLite shows it while it prepares, by a check of the schema (`schema`) after it
+//! changed, or by the preupdate hook (`tracker`) while a statement runs. How a connection behaves beyond that is fixed
+//! when it is opened (`database`).
 //!
 //! The hook also keeps the content [`Digest`], row by row; [`digest`] computes the same from nothing but the tables.
 //!
@@ -13,13 +13,13 @@
 
 mod authorizer;
 mod clock_vfs;
-pub mod database;
+pub(crate) mod database;
 pub mod digest;
 pub mod dump;
 mod functions;
 mod random;
 pub mod reader;
-pub mod schema;
+pub(crate) mod schema;
 mod tracker;
 
 use serde::{Deserialize, Serialize};

@@ -28,27 +28,20 @@ pub struct Done {
 /// # Errors
 /// [`Failure`]. The statement may have left effects behind, and may even have ended the transaction.
 pub fn run(database: &Database, statement: &Statement, read_only: bool, budget: &mut usize) -> Result<Done, Failure> {
-    if statement.sql.contains('\0') {
-        return Err(Failure::refused(
-            "the statement contains a NUL character; bind text that contains one as a parameter",
-        ));
-    }
-    if statement.sql.trim_start().starts_with(MARK) {
-        return Err(Failure::refused(format!("{MARK} is Lockstep's own mark; begin the statement without it")));
-    }
+    check_text(&statement.sql)?;
     database.tracker().take_largest_rowid();
     let changes = database.connection().total_changes();
     let (prepared, seen) = database.as_user(|connection| connection.prepare_cached(&statement.sql));
     let mut prepared = prepared.map_err(|error| explained(Failure::of_user(error), seen.refusal))?;
-    let (result, seen_later) = check(&prepared, read_only).map_or_else(
-        |failure| (Err(failure), Default::default()),
-        |()| {
-            database.as_user(|_| {
-                bind(&mut prepared, &statement.parameters)?;
-                collect(&mut prepared, budget)
-            })
-        },
-    );
+    if let Err(failure) = check(&prepared, read_only) {
+        // Not kept: if it changes the schema, the authorizer must see it again before it ever runs.
+        prepared.discard();
+        return Err(failure);
+    }
+    let (result, seen_later) = database.as_user(|_| {
+        bind(&mut prepared, &statement.parameters)?;
+        collect(&mut prepared, budget)
+    });
     let wrote = !prepared.readonly();
     let schema = seen.schema || seen_later.schema;
     drop(prepared);
@@ -57,7 +50,7 @@ pub fn run(database: &Database, statement: &Statement, read_only: bool, budget: 
         // the authorizer sees this statement the next time as well.
         database.connection().flush_prepared_statement_cache();
     }
-    let result = if database.tracker().take_largest_rowid() { unless_fatal(result) } else { result };
+    let result = if database.tracker().take_largest_rowid() { refuse_largest_rowid(result) } else { result };
     let mut rows = result.map_err(|failure| explained(failure, seen_later.refusal))?;
     // SQLite keeps its counter when a statement is not of a kind that changes rows, `DROP TABLE IF EXISTS` for instance.
     if wrote && !schema && database.connection().total_changes() != changes {
@@ -76,17 +69,28 @@ fn explained(failure: Failure, refusal: Option<String>) -> Failure {
 
 /// The result of a statement that gave a row the largest rowid. An AUTOINCREMENT table that goes on from there reports a
 /// full disk, on every replica.
-fn unless_fatal(result: Result<Rows, Failure>) -> Result<Rows, Failure> {
+fn refuse_largest_rowid(result: Result<Rows, Failure>) -> Result<Rows, Failure> {
     match result {
-        Err(Failure::Fatal(Fatal::Sqlite { code: ffi::SQLITE_FULL, .. })) | Err(Failure::Sql(_)) | Ok(_) => {
-            Err(Failure::refused(LARGEST_ROWID))
+        Err(Failure::Fatal(fatal)) if !matches!(fatal, Fatal::Sqlite { code: ffi::SQLITE_FULL, .. }) => {
+            Err(Failure::Fatal(fatal))
         }
-        fatal => fatal,
+        _ => Err(Failure::refused(LARGEST_ROWID)),
     }
 }
 
 const LARGEST_ROWID: &str =
     "the rowid 9223372036854775807 is refused: after it SQLite draws rowids at random; use a smaller one";
+
+fn check_text(sql: &str) -> Result<(), Failure> {
+    if sql.contains('\0') {
+        let message = "the statement contains a NUL character; bind text that contains one as a parameter";
+        return Err(Failure::refused(message));
+    }
+    if sql.trim_start().starts_with(MARK) {
+        return Err(Failure::refused(format!("{MARK} is Lockstep's own mark; begin the statement without it")));
+    }
+    Ok(())
+}
 
 fn check(prepared: &CachedStatement<'_>, read_only: bool) -> Result<(), Failure> {
     if prepared.is_explain() != 0 {

@@ -143,6 +143,9 @@ fn a_cached_statement_sees_the_schema_as_it_is() {
         command(&["SELECT * FROM t", "DROP TABLE t"], false),
         Command { read_only: true, ..command(&["SELECT * FROM t", "CREATE TABLE t(z)"], false) },
         command(&["CREATE TABLE t(z)", "SELECT * FROM t", "CREATE TABLE IF NOT EXISTS t(z)"], false),
+        command(&["CREATE TABLE u(a)", "INSERT INTO u VALUES (1)", "INSERT INTO nowhere VALUES (1)"], true),
+        Command { read_only: true, ..command(&["INSERT INTO u VALUES (1)", "CREATE TABLE w(a)"], false) },
+        command(&["CREATE TABLE w(a)", "INSERT INTO w VALUES (1)"], false),
     ];
     let (applied, _) = converge(&log(commands));
     let columns =
