@@ -229,3 +229,9 @@ fn a_payload_of_another_version_stops_the_machine() {
     let fatal = machine.machine.apply(&[entry(Index(1), EntryKind::Data, b"\x09".as_slice().into())]).unwrap_err();
     assert!(fatal.to_string().starts_with("the entry at 1@3 cannot be read: its format is 9"), "{fatal}");
 }
+
+#[test]
+fn a_state_machine_may_move_to_another_thread() {
+    fn movable<T: Send>() {}
+    movable::<StateMachine>();
+}
