@@ -1,6 +1,26 @@
-//! SQLite made deterministic: pinned clock and randomness, an authorizer, a content digest.
+//! SQLite made deterministic: the same statements, in the same order, with the same time and seed, have the same results
+//! and leave the same contents on every replica, whatever the machine, the batch, or a restart in between.
+//!
+//! Nothing is rewritten. What depends on the moment is pinned inside SQLite: time (`clock_vfs`) and randomness
+//! (`random`). What cannot be pinned is refused with a sentence that says what to write instead: by the authorizer
+//! (`authorizer`, `functions`) where SQLite shows it while it prepares, by a check of the schema (`schema`) after it
+//! changed, or by the preupdate hook (`tracker`) while a statement runs. How a connection behaves beyond that is fixed
+//! when it is opened (`database`).
+//!
+//! The hook also keeps the content [`Digest`], row by row; [`digest`] computes the same from nothing but the tables.
+//!
+//! Not pinned: floating-point results are those of one build for one architecture.
 
+mod authorizer;
+mod clock_vfs;
+pub(crate) mod database;
+pub mod digest;
 pub mod dump;
+mod functions;
+mod random;
+pub mod reader;
+pub(crate) mod schema;
+mod tracker;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,4 +32,15 @@ impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:032x}", self.0)
     }
+}
+
+/// Tables whose names begin like this are Lockstep's own: users can neither read nor write them, and they are part of
+/// neither digest nor dump.
+pub const INTERNAL_PREFIX: &str = "_lockstep_";
+
+/// Whether a name is of [`INTERNAL_PREFIX`]. SQLite's names do not distinguish case.
+pub fn is_internal(name: &str) -> bool {
+    name.as_bytes()
+        .get(..INTERNAL_PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(INTERNAL_PREFIX.as_bytes()))
 }

@@ -1,0 +1,265 @@
+//! Entries in, outcomes out.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::execute::{self, RESULT_BYTES_MAX};
+use super::fatal::{Failure, Fatal, refused};
+use super::{Command, State, StateMachine, has_sequence, schema_version, store};
+use crate::api::{SqlError, Statement, StatementResult};
+use crate::raft::{Entry, EntryKind, Position, Rule, Rules};
+use crate::sqlite::{Digest, digest, schema};
+
+/// What applying an entry did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    /// Where the entry stands.
+    pub position: Position,
+    /// The digest of the contents after it.
+    pub digest: Digest,
+    /// The results of an entry of statements, as in [`Reply::results`](crate::api::Reply::results).
+    pub results: Option<Vec<StatementResult>>,
+    /// [`entry_hash`] of the entry.
+    pub entry_hash: u64,
+}
+
+/// A hash of an entry's term, kind and payload.
+pub fn entry_hash(entry: &Entry) -> u64 {
+    let mut hash = Xxh3Default::new();
+    hash.update(&entry.term.0.to_le_bytes());
+    hash.update(&[entry.kind as u8]);
+    hash.update(&entry.payload);
+    hash.digest()
+}
+
+/// A statement among those that are applied together: the entry's place and its own place in the entry, from 0.
+type Place = (usize, usize);
+
+/// Statements that end the transaction they run in, and with it the work of all before them: `INSERT OR ROLLBACK` and
+/// `RAISE(ROLLBACK)`. Nothing shows that before they run, so they are found out one by one and then left out.
+type Breakers = BTreeMap<Place, SqlError>;
+
+/// Why an attempt to apply entries ended early.
+enum Interruption {
+    /// A statement ended the transaction.
+    Lost(Place, SqlError),
+    Fatal(Fatal),
+}
+
+impl From<Fatal> for Interruption {
+    fn from(fatal: Fatal) -> Self {
+        Interruption::Fatal(fatal)
+    }
+}
+
+impl<R: Rules> StateMachine<R> {
+    /// Applies entries in one transaction, which is committed when this returns. The entries must follow
+    /// [`StateMachine::applied`] without a gap.
+    ///
+    /// # Errors
+    /// [`Fatal`]. Nothing was applied, and the state machine must not be used again.
+    pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, Fatal> {
+        let mut expected = self.state.applied.index;
+        for entry in entries {
+            expected = expected.next();
+            assert_eq!(entry.index, expected, "entries are applied in order, none twice, none left out");
+        }
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let commands = entries.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        let before = self.state;
+        let mut breakers = Breakers::new();
+        loop {
+            match self.attempt(entries, &commands, &breakers) {
+                Ok(applied) => return Ok(applied),
+                Err(Interruption::Fatal(fatal)) => return Err(fatal),
+                Err(Interruption::Lost(place, error)) => {
+                    self.restore(before);
+                    let known = breakers.insert(place, error);
+                    assert!(known.is_none(), "a statement that is left out cannot end the transaction");
+                }
+            }
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        entries: &[Entry],
+        commands: &[Option<Command>],
+        breakers: &Breakers,
+    ) -> Result<Vec<Applied>, Interruption> {
+        self.own("/*lockstep*/ BEGIN IMMEDIATE", "beginning a transaction")?;
+        let mut applied = Vec::with_capacity(entries.len());
+        for (place, (entry, command)) in entries.iter().zip(commands).enumerate() {
+            let results = match command {
+                Some(command) => Some(self.execute(place, command, breakers)?),
+                None => None,
+            };
+            if entry.kind == EntryKind::Configuration {
+                let saved = store::save_membership(&self.database, entry.index, &entry.payload);
+                saved.map_err(Fatal::own("storing the membership"))?;
+            }
+            self.refresh_sums()?;
+            self.state.applied = entry.position();
+            let digest = self.state.sums.digest();
+            applied.push(Applied { position: entry.position(), digest, results, entry_hash: entry_hash(entry) });
+        }
+        store::save(&self.database, &self.state.stored()).map_err(Fatal::own("storing the applied position"))?;
+        self.own("/*lockstep*/ COMMIT", "committing a transaction")?;
+        Ok(applied)
+    }
+
+    /// Runs the statements of an entry. The whole of an atomic batch is one unit, otherwise each statement is one.
+    fn execute(
+        &mut self,
+        place: usize,
+        command: &Command,
+        breakers: &Breakers,
+    ) -> Result<Vec<StatementResult>, Interruption> {
+        self.state.time_us = self.state.time_us.max(command.time_us);
+        let now = (!self.rules.breaks(Rule::PinClock)).then_some(self.state.time_us);
+        self.database.begin_entry(now, command.seed);
+        let statements = &command.batch.statements;
+        let size = if command.batch.atomic { statements.len() } else { 1 };
+        let mut unit =
+            Unit { place, read_only: command.read_only, breakers, budget: RESULT_BYTES_MAX, results: Vec::new() };
+        for statements in statements.chunks(size.max(1)) {
+            self.run_unit(&mut unit, statements)?;
+        }
+        Ok(unit.results)
+    }
+
+    /// Runs statements that succeed or fail as one. The last result is the error, if there is one.
+    fn run_unit(&mut self, unit: &mut Unit<'_>, statements: &[Statement]) -> Result<(), Interruption> {
+        if unit.read_only {
+            return self.run_statements(unit, statements).map(|_| ());
+        }
+        let before = self.state;
+        self.own("/*lockstep*/ SAVEPOINT unit", "setting a savepoint")?;
+        let mut succeeded = self.run_statements(unit, statements)?;
+        if succeeded && self.database.violates_foreign_keys() {
+            *unit.results.last_mut().expect("an empty unit violates nothing") = Err(foreign_key());
+            succeeded = false;
+        }
+        if !succeeded {
+            self.own("/*lockstep*/ ROLLBACK TO unit", "undoing a statement")?;
+            self.restore(before);
+        }
+        self.own("/*lockstep*/ RELEASE unit", "releasing a savepoint")?;
+        Ok(())
+    }
+
+    /// Runs statements up to the first that fails, and says whether all succeeded.
+    fn run_statements(&mut self, unit: &mut Unit<'_>, statements: &[Statement]) -> Result<bool, Interruption> {
+        for statement in statements {
+            let place = (unit.place, unit.results.len());
+            let result = match unit.breakers.get(&place) {
+                Some(error) => Err(error.clone()),
+                None => self.run_statement(unit, statement)?,
+            };
+            if self.database.connection().is_autocommit() {
+                let error = result.expect_err("a statement that succeeds leaves the transaction open");
+                return Err(Interruption::Lost(place, error));
+            }
+            let failed = result.is_err();
+            unit.results.push(result);
+            if failed {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn run_statement(&mut self, unit: &mut Unit<'_>, statement: &Statement) -> Result<StatementResult, Fatal> {
+        let done = match execute::run(&self.database, statement, unit.read_only, &mut unit.budget) {
+            Ok(done) => done,
+            Err(Failure::Sql(error)) => return Ok(Err(error)),
+            Err(Failure::Fatal(fatal)) => return Err(fatal),
+        };
+        if done.wrote {
+            let refusal = self.follow(done.schema).map_err(Fatal::own("following a statement"))?;
+            if let Some(message) = refusal {
+                return Ok(Err(refused(message)));
+            }
+        }
+        Ok(Ok(done.rows))
+    }
+
+    /// Brings the state up to date after a statement that wrote. Returns why what it wrote is refused, if it is.
+    fn follow(&mut self, schema: bool) -> rusqlite::Result<Option<String>> {
+        let state = &mut self.state;
+        state.sums.rows = self.database.tracker().rows();
+        if schema {
+            let version = schema_version(&self.database)?;
+            state.stale |= version != state.schema_version;
+            state.schema_version = version;
+            state.has_sequence = has_sequence(&self.database)?;
+            let refusal = schema::refusal(self.database.connection(), store::TABLES)?;
+            if refusal.is_some() {
+                return Ok(refusal);
+            }
+        }
+        state.sums.sequence = 0;
+        if state.has_sequence {
+            let mut statement = self.database.own(digest::READ_SEQUENCE)?;
+            let sequence = digest::read_sequence(&mut statement)?;
+            state.sums.sequence = sequence.sum;
+            return Ok(sequence.exhausted.then(|| EXHAUSTED.to_owned()));
+        }
+        Ok(None)
+    }
+
+    /// Computes the sums anew that the last entry left stale.
+    fn refresh_sums(&mut self) -> Result<(), Fatal> {
+        if self.state.stale {
+            let connection = self.database.connection();
+            self.state.sums.rows = digest::scan_rows(connection).map_err(Fatal::own("reading all tables"))?;
+            self.state.sums.schema = digest::scan_schema(connection).map_err(Fatal::own("reading the schema"))?;
+            self.database.tracker().set_rows(self.state.sums.rows);
+            self.state.stale = false;
+        }
+        Ok(())
+    }
+
+    /// Sets the state back to what it was, as the database was.
+    fn restore(&mut self, before: State) {
+        if self.state.schema_version != before.schema_version {
+            self.database.connection().flush_prepared_statement_cache();
+        }
+        self.state = before;
+        self.database.tracker().set_rows(before.sums.rows);
+    }
+
+    fn own(&self, sql: &'static str, doing: &'static str) -> Result<(), Fatal> {
+        self.database.own(sql).and_then(|mut statement| statement.raw_execute()).map_err(Fatal::own(doing)).map(|_| ())
+    }
+}
+
+/// What the units of one entry share.
+struct Unit<'a> {
+    /// The entry's place among those applied together.
+    place: usize,
+    read_only: bool,
+    breakers: &'a Breakers,
+    /// Bytes that further results may take.
+    budget: usize,
+    results: Vec<StatementResult>,
+}
+
+const EXHAUSTED: &str =
+    "a counter of 9223372036854775807 in sqlite_sequence is refused: no row could be inserted after it";
+
+fn decode(entry: &Entry) -> Result<Option<Command>, Fatal> {
+    if entry.kind != EntryKind::Data {
+        return Ok(None);
+    }
+    let unreadable = |error: super::DecodeError| Fatal::Entry { position: entry.position(), reason: error.to_string() };
+    Command::decode(&entry.payload).map(Some).map_err(unreadable)
+}
+
+/// What SQLite would report at the end of a transaction that is not part of a larger one.
+fn foreign_key() -> SqlError {
+    SqlError { code: rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY, message: "FOREIGN KEY constraint failed".to_owned() }
+}
