@@ -223,3 +223,25 @@ fn equal_seeds_give_sqlite_equal_traces_times_and_images() {
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).3, run(2).3);
 }
+
+/// An empty journal left by a power cut must not be taken for one to roll back.
+#[test]
+fn sqlite_takes_an_empty_file_for_none() {
+    let disk = disk(1);
+    let boot = disk.boot();
+    let vfs = std::ffi::CString::new(boot.vfs().name).unwrap();
+    let exists = |name: &std::ffi::CStr| {
+        let mut found = -1;
+        // SAFETY: the VFS is registered for good, and all three are what xAccess takes.
+        unsafe {
+            let vfs = rusqlite::ffi::sqlite3_vfs_find(vfs.as_ptr());
+            (*vfs).xAccess.unwrap()(vfs, name.as_ptr(), rusqlite::ffi::SQLITE_ACCESS_EXISTS, &mut found);
+        }
+        found
+    };
+    assert_eq!(exists(c"db-journal"), 0);
+    boot.write("db-journal", 0, b"").unwrap();
+    assert_eq!(exists(c"db-journal"), 0);
+    boot.write("db-journal", 0, b"x").unwrap();
+    assert_eq!(exists(c"db-journal"), 1);
+}
