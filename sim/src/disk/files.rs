@@ -141,3 +141,23 @@ fn apply(names: &mut BTreeMap<String, FileId>, entry: Entry) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_when_no_name_can_stand_for_it_again_and_nobody_holds_it() {
+        let mut files = Files::default();
+        let named = files.create(Some("log"));
+        files.sync_directory(files.directory_mark());
+        files.remove("log");
+        files.drop_unreachable();
+        assert!(files.inodes.contains_key(&named), "a power cut may undo the removal");
+        files.get_mut(named).open = 1;
+        files.sync_directory(files.directory_mark());
+        assert!(files.inodes.contains_key(&named), "a handle holds it");
+        files.close_all();
+        assert!(files.inodes.is_empty());
+    }
+}

@@ -245,6 +245,15 @@ impl Boot {
         SqliteVfs { name, prefix: String::new() }
     }
 
+    /// Seeds SQLite's own generator, which the whole process shares, by a choice of this machine. The world calls it whenever
+    /// it turns to another machine: log salts and temporary names then depend on the seed only. Does nothing for a boot
+    /// that is over.
+    pub fn reseed_sqlite(&self) {
+        if let Ok(mut state) = self.enter() {
+            vfs::reseed(state.randomness.number());
+        }
+    }
+
     /// SQLite's calls from now on belong to this work, and the time that they take is summed.
     ///
     /// # Panics

@@ -93,6 +93,14 @@ pub(super) fn io(code: c_int) -> impl FnOnce(DiskError) -> c_int {
     move |_| code
 }
 
+/// Seeds the generator that all connections of the process share.
+pub(super) fn reseed(number: u64) {
+    // 0 would stand for the operating system's randomness.
+    let seed = (number as c_int) | 1;
+    // SAFETY: this test control takes an int and a connection, which may be null; SQLite guards the generator by a mutex.
+    unsafe { ffi::sqlite3_test_control(ffi::SQLITE_TESTCTRL_PRNG_SEED, seed, std::ptr::null_mut::<ffi::sqlite3>()) };
+}
+
 fn register() -> &'static Shell {
     static REGISTERED: AtomicU64 = AtomicU64::new(0);
     let number = REGISTERED.fetch_add(1, Ordering::Relaxed);

@@ -201,3 +201,47 @@ fn a_vfs_is_lent_again_only_when_its_files_are_closed() {
     assert_eq!(next.vfs(), next.vfs());
     drop(db);
 }
+
+/// The journal is in memory: its salt on disk would come from SQLite's generator, which parallel tests share.
+#[test]
+fn equal_seeds_give_sqlite_equal_traces_times_and_images() {
+    let run = |seed| {
+        let trace = Trace::default();
+        let disk = disk_with(&trace, seed, 333_333, 333_333);
+        let boot = disk.boot();
+        let db = connect(&boot).unwrap();
+        boot.begin_work(Work::Commit);
+        db.execute_batch("PRAGMA journal_mode = MEMORY; CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(20000))")
+            .unwrap();
+        let took = boot.end_work();
+        db.execute_batch("PRAGMA synchronous = OFF; INSERT INTO t VALUES(zeroblob(20000))").unwrap();
+        drop(db);
+        let resolved = disk.power_cut();
+        let boot = disk.boot();
+        (took, resolved, boot.read("db", 0, usize::MAX).ok(), trace.digest())
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1).3, run(2).3);
+}
+
+/// An empty journal left by a power cut must not be taken for one to roll back.
+#[test]
+fn sqlite_takes_an_empty_file_for_none() {
+    let disk = disk(1);
+    let boot = disk.boot();
+    let vfs = std::ffi::CString::new(boot.vfs().name).unwrap();
+    let exists = |name: &std::ffi::CStr| {
+        let mut found = -1;
+        // SAFETY: the VFS is registered for good, and all three are what xAccess takes.
+        unsafe {
+            let vfs = rusqlite::ffi::sqlite3_vfs_find(vfs.as_ptr());
+            (*vfs).xAccess.unwrap()(vfs, name.as_ptr(), rusqlite::ffi::SQLITE_ACCESS_EXISTS, &mut found);
+        }
+        found
+    };
+    assert_eq!(exists(c"db-journal"), 0);
+    boot.write("db-journal", 0, b"").unwrap();
+    assert_eq!(exists(c"db-journal"), 0);
+    boot.write("db-journal", 0, b"x").unwrap();
+    assert_eq!(exists(c"db-journal"), 1);
+}
