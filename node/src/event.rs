@@ -77,6 +77,11 @@ pub enum Event {
         /// The digest of the database's contents after it.
         digest: Digest,
     },
+    /// A client's request was passed on to the leader.
+    Forwarded {
+        /// The leader's address.
+        to: String,
+    },
     /// SQLite's write-ahead log was copied into the database file.
     Checkpointed {
         /// The applied index that is now durable, if the checkpoint proves one.

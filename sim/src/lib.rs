@@ -9,8 +9,10 @@ compile_error!(
 
 pub mod check;
 pub mod choice;
+pub mod explain;
 pub mod history;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod trace;
