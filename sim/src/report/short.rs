@@ -6,6 +6,7 @@ use super::palette::paint;
 use super::timeline::{LEGEND, Moment, moments};
 use super::words::{cut, number, seconds, wrap};
 use super::{Palette, failure, replay_command};
+use crate::explain::explain;
 use crate::record::Machine;
 use crate::run::{Counts, Finding, Run};
 use crate::scenario::model::WorkloadKind;
@@ -15,9 +16,6 @@ const WIDTH: usize = 110;
 
 /// So many moments are shown at most, half of them from the beginning and half from the end.
 const MOMENTS_MAX: usize = 60;
-
-/// Details of a failure are cut after so many lines.
-const DETAILS_MAX: usize = 24;
 
 /// The header, what happened, the verdicts and the counts.
 pub fn log(run: &Run, palette: &Palette) -> String {
@@ -31,12 +29,10 @@ pub fn log(run: &Run, palette: &Palette) -> String {
 /// What it comes to. A failure's first line names the property, its last line is the command that replays it.
 pub fn conclusion(run: &Run, palette: &Palette) -> String {
     let mut text = one_line(run, palette) + "\n";
-    if let Some((_, violation)) = failure(run) {
-        for line in violation.details.iter().take(DETAILS_MAX) {
+    if failure(run).is_some() {
+        // The first line of an explanation is the failure itself, which is told above.
+        for line in explain(&run.evidence, &run.verdicts).iter().skip(1) {
             line_of(&mut text, &format!("  {}", cut(line, WIDTH - 2)));
-        }
-        if violation.details.len() > DETAILS_MAX {
-            line_of(&mut text, &format!("  … {} more lines", violation.details.len() - DETAILS_MAX));
         }
     } else {
         for reason in run.vacuous.iter().skip(1) {
@@ -147,32 +143,37 @@ fn row(moment: &Moment, palette: &Palette) -> String {
     let glyphs: String = moment.glyphs.iter().map(paint_glyph).collect();
     let Moment { term, index, .. } = moment;
     let left = format!("{:>9} ", seconds(moment.at));
-    let room = WIDTH - left.len() - 3 * moment.glyphs.len() - 16;
+    let room = WIDTH.saturating_sub(left.len() + 3 * moment.glyphs.len() + 16);
     let words = cut(&moment.text, room);
     let words = if moment.trouble { paint(palette.fault, words) } else { words };
     format!("{left}{glyphs}  {term:>5}  {index:>5}  {words}")
 }
 
+/// The verdicts, but for the failure itself: the conclusion tells it.
 fn verdicts(text: &mut String, run: &Run, palette: &Palette) {
-    let (mut holds, mut silent) = (Vec::new(), Vec::new());
-    for verdict in &run.verdicts {
+    let failure = failure(run).map(|(property, _)| property);
+    let (mut holds, mut unjudged) = (Vec::new(), Vec::new());
+    for verdict in run.verdicts.iter().filter(|verdict| Some(verdict.property) != failure) {
         match &verdict.result {
             Finding::Holds(what) => holds.push(format!("{} ({what})", verdict.property)),
-            Finding::NotApplicable => silent.push(verdict.property.to_owned()),
+            Finding::NotApplicable => unjudged.push(verdict.property.to_owned()),
             Finding::Violated(violation) => {
                 let line = cut(&format!("{}: {}", verdict.property, violation.summary), WIDTH - 13);
                 line_of(text, &format!("  {}   {line}", paint(palette.bad, "violated")));
             }
         }
     }
-    labelled(text, paint(palette.good, "holds   "), &holds);
-    labelled(text, paint(palette.dim, "unjudged"), &silent);
+    labelled(text, &paint(palette.good, "holds   "), &holds);
+    // A violation that ended the run leaves nearly all unjudged, which goes without saying.
+    if !holds.is_empty() {
+        labelled(text, &paint(palette.dim, "unjudged"), &unjudged);
+    }
 }
 
 /// Parts behind a label, on as many lines as they need.
-fn labelled(text: &mut String, label: String, parts: &[String]) {
+fn labelled(text: &mut String, label: &str, parts: &[String]) {
     for (place, line) in wrap(parts, WIDTH - 13).iter().enumerate() {
-        let label = if place == 0 { &label } else { "        " };
+        let label = if place == 0 { label } else { "        " };
         line_of(text, &format!("  {label}   {line}"));
     }
 }
@@ -224,7 +225,7 @@ pub(super) mod tests {
     fn elected(seconds: f64, machine: u32, voter: u32, term: u64) -> [Recorded; 2] {
         let term = Term(term);
         [
-            node(seconds - 0.01, voter, Event::Voted { candidate: id(machine), term }),
+            node(seconds, voter, Event::Voted { candidate: id(machine), term }),
             node(seconds, machine, Event::Role { role: Role::Leader, term }),
         ]
     }
@@ -262,6 +263,7 @@ pub(super) mod tests {
     /// The same run, ended by a violation on `n3` at index 5.
     pub(in crate::report) fn failed() -> Run {
         let mut run = passed();
+        run.evidence.records.retain(|recorded| recorded.at < Duration::from_secs(4));
         let violation = crate::run::Violation {
             summary: "n1 and n3 execute the same entry at index 5 to different effects".into(),
             details: vec!["accounts  n1  n2  n3".into()],
@@ -279,12 +281,10 @@ pub(super) mod tests {
         let text = super::super::short(&passed(), &Palette::default());
         println!("{text}");
         assert!(
-            text.contains(
-                "    2.000s   .  !  .      1    184  n2 loses power; unsynced writes: 3 kept, 4 lost, 1 torn"
-            )
+            text.contains("   2.000s   .  !  .      1    184  n2 loses power; unsynced writes: 3 kept, 4 lost, 1 torn")
         );
         assert!(text.contains("n1 leads term 2 (votes: n1 n3)"));
-        assert!(text.contains("    6.480s   =  =  =      2    402  converged 0.480s after the heal"));
+        assert!(text.contains("   6.480s   =  =  =      2    402  converged 0.480s after the heal"));
         let last = "PASS bank/quiet seed 7  digest 0000000000000000000000009c41e0d7  events 21,870";
         assert_eq!(text.lines().last(), Some(last));
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
