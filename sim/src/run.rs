@@ -112,7 +112,7 @@ pub enum Finding {
     Holds(String),
     /// It does not hold.
     Violated(Violation),
-    /// It says nothing about this system, which does not report what the check needs.
+    /// It says nothing: the system does not report what the check needs, or another violation ended the run first.
     NotApplicable,
 }
 

@@ -1,0 +1,98 @@
+//! What each machine's log holds, as far as its events tell.
+
+use std::collections::BTreeMap;
+
+use lockstep_node::event::Event;
+use lockstep_node::raft::{NodeId, Role, Term};
+
+use crate::record::{Machine, Recorded, What};
+
+/// The logs of all machines.
+#[derive(Debug, Default)]
+pub(super) struct Logs(BTreeMap<Machine, Log>);
+
+/// One machine's log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    node: Option<NodeId>,
+    /// By index, from 1. `None` where a restart left open which entry it is.
+    entries: Vec<Option<LogEntry>>,
+    /// Up to here the entries are durable.
+    pub durable: u64,
+    /// The term in which the node leads at present.
+    pub leads: Option<Term>,
+}
+
+/// An entry, named well enough to tell it from any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LogEntry {
+    pub term: Term,
+    /// The hash of this entry and all before it.
+    pub chain: u64,
+}
+
+impl Logs {
+    /// Follows what happens.
+    pub fn observe(&mut self, recorded: &Recorded) {
+        match &recorded.what {
+            What::Node(machine, event) => self.0.entry(*machine).or_default().observe(event),
+            What::Down(machine, _) => self.0.entry(*machine).or_default().leads = None,
+            _ => {}
+        }
+    }
+
+    /// All logs.
+    pub fn iter(&self) -> impl Iterator<Item = (Machine, &Log)> {
+        self.0.iter().map(|(machine, log)| (*machine, log))
+    }
+
+    /// The log of a machine that has said something.
+    pub fn of(&self, machine: Machine) -> Option<&Log> {
+        self.0.get(&machine)
+    }
+}
+
+impl Log {
+    fn observe(&mut self, event: &Event) {
+        match *event {
+            Event::Booted { id, last, .. } => {
+                if self.node.replace(id) != Some(id) {
+                    *self = Log { node: Some(id), ..Log::default() };
+                }
+                // What was not durable may be lost, and what was cut from it may be back.
+                self.cut_after(self.durable.min(last.0));
+                self.entries.resize(last.0 as usize, None);
+                (self.durable, self.leads) = (last.0, None);
+            }
+            Event::Role { role, term } => self.leads = (role == Role::Leader).then_some(term),
+            Event::Appended { index, term, chain } => {
+                self.cut_after(index.previous().0);
+                self.entries.resize(index.previous().0 as usize, None);
+                self.entries.push(Some(LogEntry { term, chain }));
+            }
+            Event::Truncated { from } => self.cut_after(from.previous().0),
+            Event::Persisted { index } => self.durable = index.0,
+            _ => {}
+        }
+    }
+
+    fn cut_after(&mut self, index: u64) {
+        self.entries.truncate(index as usize);
+        self.durable = self.durable.min(index);
+    }
+
+    /// The last index.
+    pub fn last(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// The entry at an index, if there is one and it is known.
+    pub fn entry(&self, index: u64) -> Option<LogEntry> {
+        self.entries.get(index.checked_sub(1)? as usize).copied().flatten()
+    }
+
+    /// Whether the log may hold this entry at this index: it surely holds no other.
+    pub fn may_hold(&self, index: u64, entry: LogEntry) -> bool {
+        index <= self.last() && self.entry(index).is_none_or(|held| held == entry)
+    }
+}

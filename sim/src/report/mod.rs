@@ -1,0 +1,47 @@
+//! What people and programs read of a run.
+
+pub mod json;
+pub mod palette;
+pub mod short;
+pub mod timeline;
+pub mod trace;
+pub mod words;
+
+pub use palette::Palette;
+pub use trace::{FAMILIES, Line};
+
+use crate::run::{Finding, Run, Violation};
+
+/// The first violated property of a run: its failure.
+pub fn failure(run: &Run) -> Option<(&'static str, &Violation)> {
+    run.verdicts.iter().find_map(|verdict| match &verdict.result {
+        Finding::Violated(violation) => Some((verdict.property, violation)),
+        Finding::Holds(_) | Finding::NotApplicable => None,
+    })
+}
+
+/// The command that replays a run.
+pub fn replay_command(run: &Run) -> String {
+    let (evidence, scenario) = (&run.evidence, &run.evidence.scenario);
+    let file = if scenario.path.is_empty() { &scenario.name } else { &scenario.path };
+    let system = match &evidence.system {
+        system if *system == scenario.cluster.system => String::new(),
+        system => format!(" --system {system}"),
+    };
+    format!("cargo sim replay {file} --seed {}{system}", evidence.seed)
+}
+
+/// The short log, from the header to the command that replays it.
+pub fn short(run: &Run, palette: &Palette) -> String {
+    short::log(run, palette) + &short::conclusion(run, palette)
+}
+
+/// The run as a JSON object.
+pub fn json(run: &Run) -> serde_json::Value {
+    serde_json::to_value(json::Object::of(run)).expect("the keys are strings")
+}
+
+/// Everything that happened, one line an event.
+pub fn trace(run: &Run) -> Vec<Line> {
+    run.evidence.records.iter().map(trace::line).collect()
+}

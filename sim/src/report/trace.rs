@@ -1,0 +1,107 @@
+//! Everything that happened, one line an event.
+
+use std::fmt;
+use std::time::Duration;
+
+use lockstep_node::event::Event;
+
+use crate::record::{Down, Machine, Phase, Recorded, What};
+
+/// The families of lines.
+pub const FAMILIES: &[&str] = &["client", "fault", "log", "raft", "sqlite", "world"];
+
+/// One line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Duration,
+    /// Where.
+    pub machine: Option<Machine>,
+    /// One of [`FAMILIES`].
+    pub family: &'static str,
+    /// What.
+    pub text: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = self.machine.map(|machine| machine.to_string()).unwrap_or_default();
+        write!(f, "{:>10.6}s  {machine:>3}  {:<6}  {}", self.at.as_secs_f64(), self.family, self.text)
+    }
+}
+
+/// The line of a record.
+pub fn line(recorded: &Recorded) -> Line {
+    let (machine, family, text) = match &recorded.what {
+        What::Node(machine, event) => {
+            let (family, text) = node(event);
+            (Some(*machine), family, text)
+        }
+        What::Fault(fault) => (None, "fault", fault.text.clone()),
+        What::Down(machine, down) => (Some(*machine), "world", self::down(down)),
+        What::Up(machine) => (Some(*machine), "world", "starts".into()),
+        What::Acknowledged { client, index } => (None, "client", format!("client {client} is told index {index}")),
+        What::Phase(phase) => (None, "world", self::phase(*phase).into()),
+    };
+    Line { at: recorded.at, machine, family, text }
+}
+
+fn node(event: &Event) -> (&'static str, String) {
+    match event {
+        Event::Booted { id, epoch, term, last, applied } => {
+            ("world", format!("boot {epoch} of node {id}: term {term}, log to {last}, executed to {applied}"))
+        }
+        Event::Role { role, term } => ("raft", format!("{role:?} of term {term}").to_lowercase()),
+        Event::Follows { leader, term } => ("raft", format!("follows node {leader} in term {term}")),
+        Event::Voted { candidate, term } => ("raft", format!("votes for node {candidate} in term {term}")),
+        Event::Appended { index, term, chain } => {
+            ("log", format!("appends index {index} of term {term}, chain {chain:016x}"))
+        }
+        Event::Truncated { from } => ("log", format!("cuts its log from index {from} on")),
+        Event::Persisted { index } => ("log", format!("durable to index {index}")),
+        Event::Committed { index } => ("raft", format!("committed to index {index}")),
+        Event::Applied { index, term, digest, .. } => {
+            ("sqlite", format!("executes index {index} of term {term}, digest {digest}"))
+        }
+        Event::Forwarded { to } => ("client", format!("passes a request on to {to}")),
+        Event::Checkpointed { durable: Some(index) } => ("sqlite", format!("checkpoint, durable to index {index}")),
+        Event::Checkpointed { durable: None } => ("sqlite", "checkpoint".into()),
+        Event::TornTail { from } => ("log", format!("trims a torn tail from index {from} on")),
+        Event::Stopped { reason } => ("world", format!("stops: {reason}")),
+    }
+}
+
+/// Why a process ended, in words.
+pub(super) fn down(down: &Down) -> String {
+    match down {
+        Down::Killed => "killed".into(),
+        Down::PowerCut { kept, lost, torn } => {
+            format!("loses power; unsynced writes: {kept} kept, {lost} lost, {torn} torn")
+        }
+        Down::Stopped(reason) => format!("stopped: {reason}"),
+        Down::Panicked(message) => format!("panicked: {message}"),
+    }
+}
+
+/// A phase in words.
+pub(super) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Setup => "setup",
+        Phase::Faults => "clients begin",
+        Phase::Settle => "heal",
+        Phase::Inspect => "inspect replicas",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::lead;
+
+    #[test]
+    fn a_line_says_when_where_and_what() {
+        let line = line(&lead(1, 4));
+        assert!(FAMILIES.contains(&line.family));
+        assert_eq!(line.to_string(), "  1.000000s   n2  raft    leader of term 4");
+    }
+}
