@@ -82,20 +82,33 @@ pub mod scenario {
         }
     }
 
+    /// The names that a scenario may use and that are defined elsewhere.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Known<'a> {
+        /// The systems that can be put to the test.
+        pub systems: &'a [&'a str],
+        /// The properties that are checked.
+        pub properties: &'a [&'a str],
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors
     /// If it cannot be read or makes no sense.
-    pub fn load(path: &Path) -> Result<Scenario, Report> {
+    pub fn load(path: &Path, known: &Known<'_>) -> Result<Scenario, Report> {
         let text =
             std::fs::read_to_string(path).map_err(|error| Report(format!("error: {}: {error}", path.display())))?;
-        let name = path.to_string_lossy();
-        let name = name.rsplit_once("scenarios/").map_or(&*name, |(_, name)| name).trim_end_matches(".toml");
+        let name = discover::name_of(path);
         let about = text.lines().map_while(|line| line.strip_prefix("# ")).map(str::to_owned).collect();
         let table: toml::Table = text.parse().map_err(|error| Report(format!("error: {}: {error}", path.display())))?;
         let get = |key: &str| table.get(key).and_then(|value| value.as_str()).map(str::to_owned);
         let seeds: crate::seeds::Seeds = get("seeds").unwrap_or("1".to_owned()).parse().map_err(Report)?;
         let fails = table.get("fails").and_then(|fails| fails.as_table()).cloned().unwrap_or_default();
+        for system in fails.keys().chain(get("system").as_ref()) {
+            if !known.systems.contains(&system.as_str()) {
+                return Err(Report(format!("error: {}: there is no system `{system}`", path.display())));
+            }
+        }
         let finals = table.get("final").and_then(|finals| finals.as_array()).cloned().unwrap_or_default();
         Ok(Scenario {
             name: name.to_owned(),
@@ -140,23 +153,76 @@ pub mod scenario {
         })
     }
 
-    /// All scenario files in a folder and below it, in order.
+    /// All scenario files among these and below these folders, sorted.
     ///
     /// # Errors
-    /// If a folder cannot be read.
-    pub fn discover(folder: &Path) -> Result<Vec<PathBuf>, Report> {
+    /// If a path cannot be read.
+    pub fn discover(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
         let mut found = Vec::new();
-        let entries = std::fs::read_dir(folder).map_err(|error| Report(format!("{}: {error}", folder.display())))?;
-        for entry in entries {
-            let path = entry.map_err(|error| Report(error.to_string()))?.path();
-            if path.is_dir() {
-                found.extend(discover(&path)?);
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                found.push(path);
+        for path in paths {
+            if !path.is_dir() {
+                std::fs::metadata(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                found.push(path.clone());
+                continue;
+            }
+            for entry in std::fs::read_dir(path).map_err(|error| error.to_string())? {
+                let path = entry.map_err(|error| error.to_string())?.path();
+                if path.is_dir() {
+                    found.extend(discover(&[path])?);
+                } else if path.extension().is_some_and(|extension| extension == "toml") {
+                    found.push(path);
+                }
             }
         }
         found.sort();
         Ok(found)
+    }
+
+    pub mod discover {
+        //! Finds scenario files.
+        use std::path::Path;
+
+        /// The name of a scenario file.
+        pub fn name_of(path: &Path) -> String {
+            let name = path.to_string_lossy();
+            name.rsplit_once("scenarios/").map_or(&*name, |(_, name)| name).trim_end_matches(".toml").to_owned()
+        }
+    }
+
+    pub mod value {
+        //! Values with units.
+        use std::time::Duration;
+
+        /// Why a value is refused.
+        #[derive(Debug)]
+        pub struct Wrong {
+            /// What is wrong.
+            pub title: String,
+            /// Where.
+            pub label: String,
+            /// What to write instead.
+            pub help: Option<String>,
+        }
+
+        /// A duration.
+        ///
+        /// # Errors
+        /// If it is none.
+        pub fn duration(text: &str) -> Result<Duration, Wrong> {
+            let wrong = || Wrong {
+                title: "is not a duration".to_owned(),
+                label: "needs a unit".to_owned(),
+                help: Some("write a number and its unit: `3.9s`".to_owned()),
+            };
+            let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+            let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
+            let unit = match &text[digits..] {
+                "ms" => 1e-3,
+                "s" => 1.0,
+                _ => return Err(wrong()),
+            };
+            Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+        }
     }
 
     /// A scenario with every default filled in.
@@ -165,8 +231,8 @@ pub mod scenario {
     }
 
     /// A commented scenario that passes.
-    pub fn template() -> &'static str {
-        "# What breaks.\n# Would catch: which bug.\nseeds = \"1..3\"\n"
+    pub fn template(name: &str) -> String {
+        format!("# {name}: what breaks.\n# Would catch: which bug.\nseeds = \"1..3\"\n")
     }
 }
 

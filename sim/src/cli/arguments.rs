@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::seeds::Seeds;
+use crate::pending::scenario::value;
+use crate::seeds::{self, Seeds};
 
 /// A deterministic simulation testbed for replicated SQLite databases.
 #[derive(Debug, Parser)]
@@ -82,7 +83,7 @@ pub struct RunArguments {
     #[arg(default_value = "scenarios")]
     pub paths: Vec<PathBuf>,
     /// Run this seed instead of the scenarios' own
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", conflicts_with = "seeds", value_parser = seeds::number)]
     pub seed: Option<u64>,
     /// Run these seeds, both ends included, instead of the scenarios' own
     #[arg(long, value_name = "A..B")]
@@ -111,7 +112,7 @@ pub struct ReplayArguments {
     /// The scenario file
     pub file: PathBuf,
     /// The seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seeds::number)]
     pub seed: u64,
     /// Run on this system instead of the scenario's own
     #[arg(long, value_name = "NAME")]
@@ -130,19 +131,12 @@ pub struct ReplayArguments {
     pub only: Vec<String>,
 }
 
-/// A simulated time: a number and its unit.
+/// A simulated time, as scenarios write it.
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time: write a number and its unit, such as `3.9s` or `200ms`");
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-    let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
-    let unit = match &text[digits..] {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err(wrong()),
-    };
-    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+    value::duration(text).map_err(|wrong| {
+        let remedy = wrong.help.unwrap_or(wrong.label);
+        format!("{}: {remedy}", wrong.title)
+    })
 }
 
 #[cfg(test)]
@@ -161,14 +155,5 @@ mod tests {
         let command = Arguments::command();
         let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
         assert_eq!(names[..3], ["run", "replay", "new"]);
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("3.9s"), Ok(Duration::from_millis(3900)));
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        for wrong in ["", "5", "s", "1.2.3s", "5 parsecs", "-1s"] {
-            assert!(duration(wrong).unwrap_err().contains("3.9s"), "{wrong}");
-        }
     }
 }
