@@ -18,17 +18,17 @@ use crate::seeds::{self, Seeds};
     disable_help_subcommand = true,
     after_long_help = "\
 Examples:
-  cargo sim demo                                     one scenario, two systems: one diverges, one holds
-  cargo sim run                                      every scenario with its own seeds
-  cargo sim run scenarios/join --seeds 1..1000       one folder, a thousand seeds a scenario
+  cargo sim demo                                 one system diverges, one holds
+  cargo sim run                                  every scenario with its own seeds
+  cargo sim run scenarios/join --seeds 1..1000   one folder, a thousand seeds each
   cargo sim run scenarios/join/leader-cut.toml --seed 7
-                                                     one run, shown as a timeline
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s --node n3
-                                                     the same run in every detail, around the failure
-  cargo sim new join/my-case                         a commented scenario to begin with
+                                                 one run, shown as a timeline
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --node n3
+                                                 the same run in every detail
+  cargo sim new join/my-case                     a commented scenario to begin with
 
-Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous: the run shows nothing,
-4 nondeterministic, 101 a bug in the testbed."
+Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous
+(the run shows nothing), 4 nondeterministic, 101 a bug in the testbed."
 )]
 pub struct Arguments {
     /// What to do.
@@ -76,8 +76,8 @@ Examples:
   cargo sim run scenarios/demo --system statement-shipping
   cargo sim run --json | jq 'select(.status != \"pass\") | .replay'
 
-A scenario whose [expect] names systems in `fails` is run on those as well, and passes there if on every seed
-its first failure is the property named.")]
+A scenario whose [expect] names systems in `fails` is run on those as well, and
+passes there if on every seed its first failure is the property named.")]
 pub struct RunArguments {
     /// Scenario files, or folders to search for them
     #[arg(default_value = "scenarios")]
@@ -107,7 +107,8 @@ pub struct RunArguments {
 #[command(after_long_help = "\
 Examples:
   cargo sim replay scenarios/join/leader-cut.toml --seed 7
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s --node n3 --only raft,disk")]
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --node n3 --only raft,disk")]
 pub struct ReplayArguments {
     /// The scenario file
     pub file: PathBuf,
