@@ -11,7 +11,7 @@ pub mod report {
     use crate::run::{Finding, Run};
 
     /// The families of trace lines.
-    pub const FAMILIES: &[&str] = &["client", "disk", "fault", "network", "raft", "sql", "world"];
+    pub const FAMILIES: &[&str] = &["client", "fault", "log", "raft", "sqlite", "world"];
 
     /// One line of a trace.
     #[derive(Clone, Debug)]
@@ -29,12 +29,26 @@ pub mod report {
     impl fmt::Display for Line {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let machine = self.machine.map(|machine| machine.to_string()).unwrap_or_default();
-            write!(f, "{:>9.6}s {machine:>4} {:<7} {}", self.at.as_secs_f64(), self.family, self.text)
+            write!(f, "{:>10.6}s  {machine:>3}  {:<6}  {}", self.at.as_secs_f64(), self.family, self.text)
         }
     }
 
-    /// The short log.
-    pub fn short(run: &Run) -> String {
+    /// Colours, or none.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Palette {
+        /// Whether there are colours.
+        pub coloured: bool,
+    }
+
+    impl Palette {
+        /// With colours.
+        pub fn coloured() -> Self {
+            Palette { coloured: true }
+        }
+    }
+
+    /// The short log, to the command that replays it.
+    pub fn short(run: &Run, _palette: &Palette) -> String {
         let mut text = format!("{}  seed {}\n", run.evidence.scenario.name, run.evidence.seed);
         for verdict in &run.verdicts {
             match &verdict.result {
@@ -57,7 +71,7 @@ pub mod report {
             .map(|event| Line {
                 at: Duration::from_millis(100 * event),
                 machine: Some(Machine((event % 3) as u32)),
-                family: FAMILIES[(event % 7) as usize],
+                family: FAMILIES[(event % 6) as usize],
                 text: format!("event {event} of {}", run.digest % 1000),
             })
             .collect()

@@ -108,7 +108,7 @@ pub struct RunArguments {
 Examples:
   cargo sim replay scenarios/join/leader-cut.toml --seed 7
   cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --node n3 --only raft,disk")]
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --node n3 --only raft,log")]
 pub struct ReplayArguments {
     /// The scenario file
     pub file: PathBuf,
@@ -127,7 +127,7 @@ pub struct ReplayArguments {
     /// Show only what happens on this node, such as n3
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
-    /// Show only these families of events, separated by commas, such as raft,disk
+    /// Show only these families of events, separated by commas, such as raft,log
     #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
     pub only: Vec<String>,
 }
