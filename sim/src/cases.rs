@@ -1,9 +1,11 @@
 //! Cases: one scenario on one system. A scenario runs on its own system, where it must pass, and on every system that
 //! its `[expect] fails` names, where it must fail.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::pending::check::PROPERTIES;
+use crate::pending::scenario::{self, Known, Report};
 use crate::pending::systems::System;
 use crate::scenario::model::Scenario;
 use crate::worker::{Job, Task, Wants};
@@ -44,42 +46,39 @@ impl Case {
     }
 }
 
-/// The cases of a scenario: its own first, then its expected failures.
+/// Reads a scenario that may name these systems.
 ///
 /// # Errors
-/// If it names a system or a property that does not exist: place, reason and remedy.
-pub fn of(scenario: &Arc<Scenario>, systems: &[&'static dyn System]) -> Result<Vec<Case>, String> {
+/// Everything that is wrong with the file.
+pub fn load(path: &Path, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
+    scenario::load(path, &Known { systems: &names(systems), properties: PROPERTIES }).map(Arc::new)
+}
+
+/// The cases of a scenario: its own first, then its expected failures.
+pub fn of(scenario: &Arc<Scenario>) -> Vec<Case> {
     let own = Case { scenario: scenario.clone(), system: scenario.cluster.system.clone(), expected: None };
     let failing = scenario.expect.fails.iter().map(|(system, property)| Case {
         scenario: scenario.clone(),
         system: system.clone(),
         expected: Some(property.clone()),
     });
-    let cases: Vec<Case> = std::iter::once(own).chain(failing).collect();
-    for case in &cases {
-        known_system(&case.system, systems).map_err(|reason| format!("{}: {reason}", scenario.path))?;
-        if let Some(property) = case.expected.as_deref().filter(|property| !PROPERTIES.contains(property)) {
-            let help = known("property", property, PROPERTIES);
-            return Err(format!("{}: {help}", scenario.path));
-        }
-    }
-    Ok(cases)
+    std::iter::once(own).chain(failing).collect()
 }
 
 /// The case of a scenario on a system of the user's choice.
 ///
 /// # Errors
 /// If there is no such system.
-pub fn on(scenario: &Arc<Scenario>, system: Option<&str>, systems: &[&'static dyn System]) -> Result<Case, String> {
-    let system = system.unwrap_or(&scenario.cluster.system);
-    known_system(system, systems)?;
+pub fn on(scenario: &Arc<Scenario>, system: &str, systems: &[&'static dyn System]) -> Result<Case, String> {
+    if !names(systems).contains(&system) {
+        return Err(known("system", system, &names(systems)));
+    }
     let expected = scenario.expect.fails.get(system).filter(|_| system != scenario.cluster.system).cloned();
     Ok(Case { scenario: scenario.clone(), system: system.to_owned(), expected })
 }
 
-fn known_system(name: &str, systems: &[&'static dyn System]) -> Result<(), String> {
-    let names: Vec<&str> = systems.iter().map(|system| system.name()).collect();
-    if names.contains(&name) { Ok(()) } else { Err(known("system", name, &names)) }
+fn names(systems: &[&'static dyn System]) -> Vec<&'static str> {
+    systems.iter().map(|system| system.name()).collect()
 }
 
 /// Says that there is no such thing, what there is, and what may have been meant.

@@ -11,7 +11,7 @@ pub mod report {
     use crate::run::{Finding, Run};
 
     /// The families of trace lines.
-    pub const FAMILIES: &[&str] = &["client", "disk", "fault", "network", "raft", "sql", "world"];
+    pub const FAMILIES: &[&str] = &["client", "fault", "log", "raft", "sqlite", "world"];
 
     /// One line of a trace.
     #[derive(Clone, Debug)]
@@ -29,12 +29,26 @@ pub mod report {
     impl fmt::Display for Line {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let machine = self.machine.map(|machine| machine.to_string()).unwrap_or_default();
-            write!(f, "{:>9.6}s {machine:>4} {:<7} {}", self.at.as_secs_f64(), self.family, self.text)
+            write!(f, "{:>10.6}s  {machine:>3}  {:<6}  {}", self.at.as_secs_f64(), self.family, self.text)
         }
     }
 
-    /// The short log.
-    pub fn short(run: &Run) -> String {
+    /// Colours, or none.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Palette {
+        /// Whether there are colours.
+        pub coloured: bool,
+    }
+
+    impl Palette {
+        /// With colours.
+        pub fn coloured() -> Self {
+            Palette { coloured: true }
+        }
+    }
+
+    /// The short log, to the command that replays it.
+    pub fn short(run: &Run, _palette: &Palette) -> String {
         let mut text = format!("{}  seed {}\n", run.evidence.scenario.name, run.evidence.seed);
         for verdict in &run.verdicts {
             match &verdict.result {
@@ -57,7 +71,7 @@ pub mod report {
             .map(|event| Line {
                 at: Duration::from_millis(100 * event),
                 machine: Some(Machine((event % 3) as u32)),
-                family: FAMILIES[(event % 7) as usize],
+                family: FAMILIES[(event % 6) as usize],
                 text: format!("event {event} of {}", run.digest % 1000),
             })
             .collect()
@@ -82,20 +96,33 @@ pub mod scenario {
         }
     }
 
+    /// The names that a scenario may use and that are defined elsewhere.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Known<'a> {
+        /// The systems that can be put to the test.
+        pub systems: &'a [&'a str],
+        /// The properties that are checked.
+        pub properties: &'a [&'a str],
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors
     /// If it cannot be read or makes no sense.
-    pub fn load(path: &Path) -> Result<Scenario, Report> {
+    pub fn load(path: &Path, known: &Known<'_>) -> Result<Scenario, Report> {
         let text =
             std::fs::read_to_string(path).map_err(|error| Report(format!("error: {}: {error}", path.display())))?;
-        let name = path.to_string_lossy();
-        let name = name.rsplit_once("scenarios/").map_or(&*name, |(_, name)| name).trim_end_matches(".toml");
+        let name = discover::name_of(path);
         let about = text.lines().map_while(|line| line.strip_prefix("# ")).map(str::to_owned).collect();
         let table: toml::Table = text.parse().map_err(|error| Report(format!("error: {}: {error}", path.display())))?;
         let get = |key: &str| table.get(key).and_then(|value| value.as_str()).map(str::to_owned);
         let seeds: crate::seeds::Seeds = get("seeds").unwrap_or("1".to_owned()).parse().map_err(Report)?;
         let fails = table.get("fails").and_then(|fails| fails.as_table()).cloned().unwrap_or_default();
+        for system in fails.keys().chain(get("system").as_ref()) {
+            if !known.systems.contains(&system.as_str()) {
+                return Err(Report(format!("error: {}: there is no system `{system}`", path.display())));
+            }
+        }
         let finals = table.get("final").and_then(|finals| finals.as_array()).cloned().unwrap_or_default();
         Ok(Scenario {
             name: name.to_owned(),
@@ -140,23 +167,76 @@ pub mod scenario {
         })
     }
 
-    /// All scenario files in a folder and below it, in order.
+    /// All scenario files among these and below these folders, sorted.
     ///
     /// # Errors
-    /// If a folder cannot be read.
-    pub fn discover(folder: &Path) -> Result<Vec<PathBuf>, Report> {
+    /// If a path cannot be read.
+    pub fn discover(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
         let mut found = Vec::new();
-        let entries = std::fs::read_dir(folder).map_err(|error| Report(format!("{}: {error}", folder.display())))?;
-        for entry in entries {
-            let path = entry.map_err(|error| Report(error.to_string()))?.path();
-            if path.is_dir() {
-                found.extend(discover(&path)?);
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
-                found.push(path);
+        for path in paths {
+            if !path.is_dir() {
+                std::fs::metadata(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                found.push(path.clone());
+                continue;
+            }
+            for entry in std::fs::read_dir(path).map_err(|error| error.to_string())? {
+                let path = entry.map_err(|error| error.to_string())?.path();
+                if path.is_dir() {
+                    found.extend(discover(&[path])?);
+                } else if path.extension().is_some_and(|extension| extension == "toml") {
+                    found.push(path);
+                }
             }
         }
         found.sort();
         Ok(found)
+    }
+
+    pub mod discover {
+        //! Finds scenario files.
+        use std::path::Path;
+
+        /// The name of a scenario file.
+        pub fn name_of(path: &Path) -> String {
+            let name = path.to_string_lossy();
+            name.rsplit_once("scenarios/").map_or(&*name, |(_, name)| name).trim_end_matches(".toml").to_owned()
+        }
+    }
+
+    pub mod value {
+        //! Values with units.
+        use std::time::Duration;
+
+        /// Why a value is refused.
+        #[derive(Debug)]
+        pub struct Wrong {
+            /// What is wrong.
+            pub title: String,
+            /// Where.
+            pub label: String,
+            /// What to write instead.
+            pub help: Option<String>,
+        }
+
+        /// A duration.
+        ///
+        /// # Errors
+        /// If it is none.
+        pub fn duration(text: &str) -> Result<Duration, Wrong> {
+            let wrong = || Wrong {
+                title: "is not a duration".to_owned(),
+                label: "needs a unit".to_owned(),
+                help: Some("write a number and its unit: `3.9s`".to_owned()),
+            };
+            let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+            let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
+            let unit = match &text[digits..] {
+                "ms" => 1e-3,
+                "s" => 1.0,
+                _ => return Err(wrong()),
+            };
+            Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+        }
     }
 
     /// A scenario with every default filled in.
@@ -165,8 +245,8 @@ pub mod scenario {
     }
 
     /// A commented scenario that passes.
-    pub fn template() -> &'static str {
-        "# What breaks.\n# Would catch: which bug.\nseeds = \"1..3\"\n"
+    pub fn template(name: &str) -> String {
+        format!("# {name}: what breaks.\n# Would catch: which bug.\nseeds = \"1..3\"\n")
     }
 }
 

@@ -32,11 +32,15 @@ impl FromStr for Seeds {
     }
 }
 
-fn number(text: &str) -> Result<u64, String> {
+/// One seed.
+///
+/// # Errors
+/// If it is none, with what to write instead.
+pub fn number(text: &str) -> Result<u64, String> {
     let text = text.trim();
     text.parse().map_err(|_| match text.strip_prefix('=') {
         Some(rest) => format!("`..` includes both ends already: write `{rest}` without the `=`"),
-        None => format!("`{text}` is no seed: write a whole number such as `7`, or a range such as `1..5`"),
+        None => format!("`{text}` is no seed: write a whole number such as `7`; a range is `1..5`"),
     })
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::seeds::Seeds;
+use crate::pending::scenario::value;
+use crate::seeds::{self, Seeds};
 
 /// A deterministic simulation testbed for replicated SQLite databases.
 #[derive(Debug, Parser)]
@@ -17,17 +18,17 @@ use crate::seeds::Seeds;
     disable_help_subcommand = true,
     after_long_help = "\
 Examples:
-  cargo sim demo                                     one scenario, two systems: one diverges, one holds
-  cargo sim run                                      every scenario with its own seeds
-  cargo sim run scenarios/join --seeds 1..1000       one folder, a thousand seeds a scenario
+  cargo sim demo                                 one system diverges, one holds
+  cargo sim run                                  every scenario with its own seeds
+  cargo sim run scenarios/join --seeds 1..1000   one folder, a thousand seeds each
   cargo sim run scenarios/join/leader-cut.toml --seed 7
-                                                     one run, shown as a timeline
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s --node n3
-                                                     the same run in every detail, around the failure
-  cargo sim new join/my-case                         a commented scenario to begin with
+                                                 one run, shown as a timeline
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --node n3
+                                                 the same run in every detail
+  cargo sim new join/my-case                     a commented scenario to begin with
 
-Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous: the run shows nothing,
-4 nondeterministic, 101 a bug in the testbed."
+Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous
+(the run shows nothing), 4 nondeterministic, 101 a bug in the testbed."
 )]
 pub struct Arguments {
     /// What to do.
@@ -75,14 +76,14 @@ Examples:
   cargo sim run scenarios/demo --system statement-shipping
   cargo sim run --json | jq 'select(.status != \"pass\") | .replay'
 
-A scenario whose [expect] names systems in `fails` is run on those as well, and passes there if on every seed
-its first failure is the property named.")]
+A scenario whose [expect] names systems in `fails` is run on those as well, and
+passes there if on every seed its first failure is the property named.")]
 pub struct RunArguments {
     /// Scenario files, or folders to search for them
     #[arg(default_value = "scenarios")]
     pub paths: Vec<PathBuf>,
     /// Run this seed instead of the scenarios' own
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", conflicts_with = "seeds", value_parser = seeds::number)]
     pub seed: Option<u64>,
     /// Run these seeds, both ends included, instead of the scenarios' own
     #[arg(long, value_name = "A..B")]
@@ -106,12 +107,13 @@ pub struct RunArguments {
 #[command(after_long_help = "\
 Examples:
   cargo sim replay scenarios/join/leader-cut.toml --seed 7
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s --node n3 --only raft,disk")]
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s
+  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --node n3 --only raft,log")]
 pub struct ReplayArguments {
     /// The scenario file
     pub file: PathBuf,
     /// The seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seeds::number)]
     pub seed: u64,
     /// Run on this system instead of the scenario's own
     #[arg(long, value_name = "NAME")]
@@ -125,24 +127,17 @@ pub struct ReplayArguments {
     /// Show only what happens on this node, such as n3
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
-    /// Show only these families of events, separated by commas, such as raft,disk
+    /// Show only these families of events, separated by commas, such as raft,log
     #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
     pub only: Vec<String>,
 }
 
-/// A simulated time: a number and its unit.
+/// A simulated time, as scenarios write it.
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time: write a number and its unit, such as `3.9s` or `200ms`");
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-    let number: f64 = text[..digits].parse().map_err(|_| wrong())?;
-    let unit = match &text[digits..] {
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err(wrong()),
-    };
-    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+    value::duration(text).map_err(|wrong| {
+        let remedy = wrong.help.unwrap_or(wrong.label);
+        format!("{}: {remedy}", wrong.title)
+    })
 }
 
 #[cfg(test)]
@@ -161,14 +156,5 @@ mod tests {
         let command = Arguments::command();
         let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
         assert_eq!(names[..3], ["run", "replay", "new"]);
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("3.9s"), Ok(Duration::from_millis(3900)));
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        for wrong in ["", "5", "s", "1.2.3s", "5 parsecs", "-1s"] {
-            assert!(duration(wrong).unwrap_err().contains("3.9s"), "{wrong}");
-        }
     }
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::files;
 use super::output::{Failure, Output};
-use crate::cases;
 use crate::pending::systems::System;
 use crate::status::Status;
 use crate::worker::{Wants, Worker};
@@ -28,14 +27,14 @@ pub fn demo(systems: &[&'static dyn System], out: &mut Output) -> Result<Status,
             "{FILE}: there is no such file; start the demo in the workspace's folder"
         )));
     }
-    let scenario = files::load(&[FILE.into()], out.coloured)?.remove(0);
+    let scenario = files::load(&[FILE.into()], systems, out.coloured)?.remove(0);
     let seed = scenario.seeds.first().copied().unwrap_or(1);
     for about in &scenario.about {
         out.line(about)?;
     }
     let mut answers = Vec::new();
     for name in [DIVERGES.0, HOLDS] {
-        let case = cases::on(&scenario, Some(name), systems).map_err(Failure::bad)?;
+        let case = files::case(&scenario, Some(name), systems)?;
         let answer = Worker::default().ask(&case.task(seed, Wants::default(), false).job)?;
         out.line("")?;
         out.line(format_args!("{}  {name}  seed {seed}  {}", out.word(answer.status), answer.headline))?;

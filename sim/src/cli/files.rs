@@ -18,71 +18,30 @@ const FOLDER: &str = "scenarios";
 ///
 /// # Errors
 /// If a path does not exist or holds no scenario, or if any scenario is malformed: all of them are told.
-pub fn load(paths: &[PathBuf], coloured: bool) -> Result<Vec<Arc<Scenario>>, Failure> {
-    let mut files: Vec<PathBuf> = Vec::new();
-    for path in paths {
-        for file in find(path, coloured)? {
-            if !files.contains(&file) {
-                files.push(file);
-            }
-        }
-    }
+pub fn load(paths: &[PathBuf], systems: &[&'static dyn System], coloured: bool) -> Result<Vec<Arc<Scenario>>, Failure> {
     let mut wrong = String::new();
     let mut scenarios = Vec::new();
-    for file in &files {
-        match scenario::load(file) {
-            Ok(scenario) => scenarios.push(Arc::new(scenario)),
-            Err(report) => wrong += &format!("{}\n", report.render(coloured).trim_end()),
+    for file in scenario::discover(paths).map_err(Failure::bad)? {
+        match cases::load(&file, systems) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(report) => wrong += &format!("{}\n\n", report.render(coloured).trim_end()),
         }
     }
     if wrong.is_empty() { Ok(scenarios) } else { Err(Failure::Bad(wrong)) }
 }
 
-fn find(path: &Path, coloured: bool) -> Result<Vec<PathBuf>, Failure> {
-    let shown = path.display();
-    if path.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    if !path.is_dir() {
-        let help = "name a scenario file or a folder of them, seen from the working directory";
-        return Err(Failure::bad(format_args!("{shown}: there is no such file or folder; {help}")));
-    }
-    let found = scenario::discover(path).map_err(|report| Failure::Bad(report.render(coloured)))?;
-    if found.is_empty() {
-        let help = "`cargo sim new NAME` writes the first one";
-        return Err(Failure::bad(format_args!("{shown}: there is no *.toml file in it; {help}")));
-    }
-    Ok(found)
-}
-
-/// The cases of scenarios: on one system of the user's choice, or on all that each names.
+/// A scenario on a system of the user's choice, or on its own.
 ///
 /// # Errors
-/// If a system or property does not exist.
-pub fn cases(
-    scenarios: &[Arc<Scenario>],
-    system: Option<&str>,
-    systems: &[&'static dyn System],
-) -> Result<Vec<Case>, Failure> {
-    let mut all = Vec::new();
-    for scenario in scenarios {
-        match system {
-            Some(_) => all.push(cases::on(scenario, system, systems).map_err(|text| bad_system(&text))?),
-            None => all.extend(cases::of(scenario, systems).map_err(Failure::bad)?),
-        }
-    }
-    Ok(all)
-}
-
-/// A system on the command line that does not exist.
-pub fn bad_system(text: &str) -> Failure {
-    Failure::bad(format_args!("--system: {text}"))
+/// If there is no such system.
+pub fn case(scenario: &Arc<Scenario>, system: Option<&str>, systems: &[&'static dyn System]) -> Result<Case, Failure> {
+    let system = system.unwrap_or(&scenario.cluster.system);
+    cases::on(scenario, system, systems).map_err(|text| Failure::bad(format_args!("--system: {text}")))
 }
 
 /// `list`.
 pub fn list(paths: &[PathBuf], systems: &[&'static dyn System], out: &mut Output) -> Result<Status, Failure> {
-    let scenarios = load(paths, out.coloured)?;
-    cases(&scenarios, None, systems)?;
+    let scenarios = load(paths, systems, out.coloured)?;
     let width = scenarios.iter().map(|scenario| scenario.name.chars().count()).max().unwrap_or_default();
     for scenario in &scenarios {
         let about = scenario.about.first().map_or("", String::as_str);
@@ -112,8 +71,7 @@ pub fn check(
     systems: &[&'static dyn System],
     out: &mut Output,
 ) -> Result<Status, Failure> {
-    let scenarios = load(paths, out.coloured)?;
-    cases(&scenarios, None, systems)?;
+    let scenarios = load(paths, systems, out.coloured)?;
     if show {
         for scenario in &scenarios {
             if scenarios.len() > 1 {
@@ -146,7 +104,7 @@ pub fn new(name: &str, out: &mut Output) -> Result<Status, Failure> {
         }
         _ => cannot(error),
     })?;
-    file.write_all(scenario::template().as_bytes()).map_err(cannot)?;
+    file.write_all(scenario::template(name).as_bytes()).map_err(cannot)?;
     out.line(format_args!("wrote {shown}; run it with"))?;
     out.line(format_args!("  cargo sim run {shown}"))?;
     Ok(Status::Pass)

@@ -25,8 +25,8 @@ pub fn replay(
         let file = arguments.file.display();
         return Err(Failure::bad(format_args!("{file}: is a folder; name one of the scenario files in it")));
     }
-    let scenario = files::load(std::slice::from_ref(&arguments.file), out.coloured)?.remove(0);
-    let case = cases::on(&scenario, arguments.system.as_deref(), systems).map_err(|text| files::bad_system(&text))?;
+    let scenario = files::load(std::slice::from_ref(&arguments.file), systems, out.coloured)?.remove(0);
+    let case = files::case(&scenario, arguments.system.as_deref(), systems)?;
     let shown = Shown::new(arguments, scenario.cluster.voters)?;
     let system = systems.iter().find(|system| system.name() == case.system).expect("the case's system exists");
 

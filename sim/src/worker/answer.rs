@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Wants;
 use crate::harness::tables;
-use crate::pending::report;
+use crate::pending::report::{self, Palette};
 use crate::run::{Finding, Run};
 use crate::status::Status;
 
@@ -69,6 +69,7 @@ impl Answer {
             Ok(serde_json::Value::Object(counts)) => counts,
             other => panic!("counts are numbers by name, not {other:?}"),
         };
+        let palette = if wants.coloured { Palette::coloured() } else { Palette::default() };
         Answer {
             status,
             property: violated.map(|(property, _)| property.to_owned()),
@@ -76,7 +77,7 @@ impl Answer {
             details,
             digest: format!("{:032x}", run.digest),
             counts,
-            short: (wants.short || status != Status::Pass).then(|| report::short(run)),
+            short: (wants.short || status != Status::Pass).then(|| report::short(run, &palette)),
             json: wants.json.then(|| report::json(run)),
             trace: wants.trace.then(|| report::trace(run).iter().map(ToString::to_string).collect()),
             finals: wants.finals.then(|| tables::of(run)).flatten(),

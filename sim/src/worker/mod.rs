@@ -39,6 +39,8 @@ pub struct Job {
 pub struct Wants {
     /// The short log. It comes with every run that does not pass, wanted or not.
     pub short: bool,
+    /// Colours in the short log.
+    pub coloured: bool,
     /// The run as JSON.
     pub json: bool,
     /// The detailed trace.
@@ -48,6 +50,6 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// Everything there is.
-    pub const ALL: Wants = Wants { short: true, json: true, trace: true, finals: true };
+    /// Everything there is, in plain text.
+    pub const ALL: Wants = Wants { short: true, coloured: false, json: true, trace: true, finals: true };
 }

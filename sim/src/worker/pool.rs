@@ -27,10 +27,9 @@ impl Task {
     /// # Errors
     /// If no process can be started.
     pub fn run(&self, worker: &mut Worker) -> io::Result<Answer> {
-        let answer = worker.ask(&self.job)?;
-        let again = matches!(answer.status, Status::Failed | Status::Vacuous);
-        let answer = if again || self.twice { confirm(&self.job, answer)? } else { answer };
-        Ok(judge(answer, self.expected.as_deref(), &self.job.system))
+        let answer = judge(worker.ask(&self.job)?, self.expected.as_deref(), &self.job.system);
+        let failed = matches!(answer.status, Status::Failed | Status::Vacuous);
+        if failed || self.twice { confirm(&self.job, answer) } else { Ok(answer) }
     }
 }
 

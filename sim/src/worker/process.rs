@@ -98,7 +98,8 @@ impl Process {
         drop((input, output));
         let ended = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         let errors = errors.join().unwrap_or_default();
-        let details = String::from_utf8_lossy(&errors).lines().map(str::to_owned).collect();
+        let details = String::from_utf8_lossy(&errors);
+        let details = details.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         Answer::without_run(Status::Bug, format!("the testbed itself failed: its worker ended with {ended}"), details)
     }
 }

@@ -3,10 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::{ARGUMENT, Answer, Job};
-use crate::pending::scenario;
+use crate::cases;
 use crate::pending::simulate::{Options, simulate};
 use crate::pending::systems::System;
 use crate::status::Status;
@@ -32,8 +31,8 @@ pub fn serve(systems: &[&'static dyn System]) -> ExitCode {
 }
 
 fn answer(systems: &[&'static dyn System], job: &Job) -> Answer {
-    let scenario = match scenario::load(Path::new(&job.path)) {
-        Ok(scenario) => Arc::new(scenario),
+    let scenario = match cases::load(Path::new(&job.path), systems) {
+        Ok(scenario) => scenario,
         Err(report) => return refusal(&report.render(false)),
     };
     let Some(system) = systems.iter().find(|system| system.name() == job.system) else {
