@@ -12,5 +12,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace");
     let folders = Folders { root: root.to_owned(), target_tmp: env!("CARGO_TARGET_TMPDIR").into() };
-    harness::main(lockstep_sim::pending::systems::ALL, &folders)
+    harness::main(lockstep_sim::systems::ALL, &folders)
 }

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::pending::check::PROPERTIES;
-use crate::pending::scenario::{self, Known, Report};
-use crate::pending::systems::System;
+use crate::check::PROPERTIES;
+use crate::scenario::{self, Known, Report};
+use crate::systems::System;
 use crate::scenario::model::Scenario;
 use crate::worker::{Job, Task, Wants};
 

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    lockstep_sim::main(lockstep_sim::pending::systems::ALL)
+    lockstep_sim::main(lockstep_sim::systems::ALL)
 }

@@ -53,7 +53,7 @@ async fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64) -> Run {
     let replicas = inspect(&world, system, scenario);
     let mut state = world.lock();
     state.count_outcomes();
-    let mut checks = state.ledger.take_checks();
+    let checks = state.ledger.take_checks();
     let evidence = Evidence {
         scenario: scenario.clone(),
         system: system.name().to_owned(),
@@ -71,12 +71,7 @@ async fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64) -> Run {
     let seen = state.ledger.violated.take();
     drop(state);
     world.end().await;
-    let verdict = |check: &mut Box<dyn check::Check>| Verdict { property: check.property(), result: check.finish(&evidence) };
-    let mut verdicts: Vec<Verdict> = checks.iter_mut().map(verdict).collect();
-    if let Some(seen) = seen {
-        let place = verdicts.iter().position(|verdict| verdict.property == seen.property);
-        verdicts[place.expect("a check that watches also judges")] = seen;
-    }
+    let verdicts = check::judge(checks, seen, &evidence);
     let vacuous = check::vacuous(&evidence);
     Run { evidence, verdicts, vacuous, digest: trace.digest() }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::pending::scenario::value;
+use crate::scenario::value;
 use crate::seeds::{self, Seeds};
 
 /// A deterministic simulation testbed for replicated SQLite databases.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::files;
 use super::output::{Failure, Output};
-use crate::pending::systems::System;
+use crate::systems::System;
 use crate::status::Status;
 use crate::worker::{Wants, Worker};
 

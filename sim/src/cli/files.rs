@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::output::{Failure, Output};
 use crate::cases::{self, Case};
-use crate::pending::scenario;
-use crate::pending::systems::System;
+use crate::scenario;
+use crate::systems::System;
 use crate::scenario::model::Scenario;
 use crate::status::Status;
 

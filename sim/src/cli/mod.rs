@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::pending::systems::System;
+use crate::systems::System;
 use crate::status::Status;
 use crate::worker;
 use arguments::{Arguments, Command};

@@ -7,9 +7,9 @@ use super::files;
 use super::output::{Failure, Output};
 use super::trace;
 use crate::cases;
-use crate::pending::report::{self, FAMILIES, Line};
-use crate::pending::simulate::{Options, simulate};
-use crate::pending::systems::System;
+use crate::report::{self, FAMILIES, Line};
+use crate::simulate::{Options, simulate};
+use crate::systems::System;
 use crate::status::Status;
 use crate::worker::{Answer, Wants, confirm};
 

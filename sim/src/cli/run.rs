@@ -11,7 +11,7 @@ use super::arguments::RunArguments;
 use super::files;
 use super::output::{Failure, Output};
 use crate::cases::{self, Case};
-use crate::pending::systems::System;
+use crate::systems::System;
 use crate::scenario::model::Scenario;
 use crate::seeds::Seeds;
 use crate::status::Status;

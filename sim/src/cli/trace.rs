@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::pending::report::{FAMILIES, Line};
+use crate::report::{FAMILIES, Line};
 
 /// Renders trace lines, only those of some families, or all if none is named.
 pub fn render<'l>(lines: impl Iterator<Item = &'l Line>, only: &[String]) -> String {

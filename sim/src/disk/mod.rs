@@ -22,7 +22,6 @@
 
 mod file;
 mod files;
-mod generator;
 mod inode;
 mod locks;
 mod power;
@@ -37,7 +36,6 @@ use std::time::Duration;
 
 use lockstep_node::host::{DiskError, SqliteVfs, Ticket, Work};
 
-pub use self::generator::reseed_sqlite;
 pub use self::power::Resolved;
 use self::state::{Caller, Epoch, State, missing};
 use self::vfs::Mount;

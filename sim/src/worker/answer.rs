@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Wants;
 use crate::harness::tables;
-use crate::pending::report::{self, Palette};
+use crate::report::{self, Palette};
 use crate::run::{Finding, Run};
 use crate::status::Status;
 

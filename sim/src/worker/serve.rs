@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::{ARGUMENT, Answer, Job};
 use crate::cases;
-use crate::pending::simulate::{Options, simulate};
-use crate::pending::systems::System;
+use crate::simulate::{Options, simulate};
+use crate::systems::System;
 use crate::status::Status;
 
 /// Whether this process was started to be a worker.

@@ -45,10 +45,6 @@ impl<T> Heap<T> {
         self.events.pop().map(|Reverse(keyed)| (keyed.key.0, keyed.event))
     }
 
-    /// The time of the next event.
-    pub fn next_time(&self) -> Option<Duration> {
-        self.events.peek().map(|Reverse(keyed)| keyed.key.0)
-    }
 }
 
 impl<T> PartialEq for Keyed<T> {
@@ -92,7 +88,6 @@ mod tests {
         let mut heap = Heap::new(7);
         heap.push(Duration::from_secs(2), 1, "later");
         heap.push(Duration::from_secs(1), 1, "sooner");
-        assert_eq!(heap.next_time(), Some(Duration::from_secs(1)));
         assert_eq!(heap.pop(), Some((Duration::from_secs(1), "sooner")));
     }
 

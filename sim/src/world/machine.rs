@@ -32,8 +32,6 @@ pub struct Node {
     pub(super) slowness: Vec<u32>,
     /// Draws of the node's own, by what they are for.
     pub(super) entropy: BTreeMap<&'static str, Stream>,
-    /// Seeds SQLite's own generator.
-    pub(super) sqlite_seed: Stream,
 }
 
 /// A process: one boot of a node.
@@ -71,7 +69,6 @@ impl Node {
             stalled: Vec::new(),
             slowness: Vec::new(),
             entropy: BTreeMap::new(),
-            sqlite_seed: stream("sqlite.generator"),
         }
     }
 

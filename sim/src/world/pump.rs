@@ -287,11 +287,12 @@ impl State {
         self.trace.enter_number(Item::Delivery, u64::from(machine.0) ^ now.as_nanos() as u64);
         let another = self.ran_last.replace(machine) != Some(machine);
         let node = self.machine(machine);
+        let process = node.process.as_ref().expect("only a running process gets a turn");
         if another {
-            crate::disk::reseed_sqlite(node.sqlite_seed.number());
+            process.disk.reseed_sqlite();
         }
         node.disk.set_wall(node.clock.wall(now));
-        node.process.as_ref().expect("only a running process gets a turn").actor.clone()
+        process.actor.clone()
     }
 
     /// Whether the machine's process is one of the cluster's, not the one that founds it.
