@@ -110,7 +110,8 @@ impl World {
                 }
             }
             Event::Request { call } => {
-                if let Some((machine, input)) = self.lock().request_arrives(call) {
+                let arrived = self.lock().request_arrives(call);
+                if let Some((machine, input)) = arrived {
                     self.give(machine, input).await;
                 }
             }
@@ -121,7 +122,8 @@ impl World {
                 }
             }
             Event::Synced { .. } | Event::Finished { .. } => {
-                if let Some((machine, input)) = self.lock().disk_completes(event) {
+                let completed = self.lock().disk_completes(event);
+                if let Some((machine, input)) = completed {
                     self.give(machine, input).await;
                 }
             }
@@ -172,13 +174,14 @@ impl World {
         let actor = self.lock().prepare_turn(machine);
         let ended = actor.take_turn().await;
         let struck = self.lock().machine(machine).disk.take_struck();
+        let founded = self.lock().founded(machine);
         if let Some(struck) = struck {
             let resolved = struck.resolved;
             let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
             self.lock().begin_strike(struck.strike.event, machine);
             self.bury(machine, how).await;
         } else if let Some(ended) = ended
-            && self.lock().founded(machine)
+            && founded
         {
             let how = match ended {
                 Ended::Returned => Down::Stopped("the node stopped".into()),
