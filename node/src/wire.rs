@@ -131,7 +131,13 @@ mod tests {
     use crate::api::{Batch, Command, Parameters, ReadLevel, Statement, Value};
 
     fn asked() -> Asked {
-        let values = [Value::Null, Value::Integer(-3), Value::Real(0.5), "é\0".into(), Value::Blob(Bytes::from_static(&[0, 255]))];
+        let values = [
+            Value::Null,
+            Value::Integer(-3),
+            Value::Real(0.5),
+            "é\0".into(),
+            Value::Blob(Bytes::from_static(&[0, 255])),
+        ];
         let statements = vec![
             Statement::with("INSERT INTO t VALUES (?, ?, ?, ?, ?)", values),
             Statement { sql: "SELECT :a".into(), parameters: Parameters::Named(vec![("a".into(), 1.into())]) },

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::PROPERTIES;
+use crate::scenario::model::Scenario;
 use crate::scenario::{self, Known, Report};
 use crate::systems::System;
-use crate::scenario::model::Scenario;
 use crate::worker::{Job, Task, Wants};
 
 /// One scenario on one system.

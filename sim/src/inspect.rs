@@ -30,7 +30,8 @@ fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Mac
         (disk.unwrap_or_else(|| node.disk.boot()), node.process.is_some(), applied)
     };
     let database = disk.list().ok().and_then(|files| system.database(&files));
-    let connection = database.ok_or_else(|| "there is no database".to_owned()).and_then(|file| open(&disk.vfs(), &file));
+    let connection =
+        database.ok_or_else(|| "there is no database".to_owned()).and_then(|file| open(&disk.vfs(), &file));
     match connection {
         Ok(connection) => read(&connection, scenario, up, applied),
         Err(reason) => unreadable(&reason, scenario, up, applied),
@@ -75,10 +76,9 @@ fn unreadable(reason: &str, scenario: &Scenario, up: bool, applied: Option<u64>)
 /// The rows of a table, in the order of its key, or of a query, in the order that it says.
 fn final_rows(connection: &Connection, dump: Option<&Dump>, what: &str) -> Result<Rows, String> {
     match dump.and_then(|dump| dump.tables.iter().find(|table| table.name == what)) {
-        Some(table) => Ok(Rows {
-            columns: table.columns.clone(),
-            rows: table.rows.iter().map(|row| row.values.clone()).collect(),
-        }),
+        Some(table) => {
+            Ok(Rows { columns: table.columns.clone(), rows: table.rows.iter().map(|row| row.values.clone()).collect() })
+        }
         None => query(connection, what),
     }
 }
@@ -86,7 +86,7 @@ fn final_rows(connection: &Connection, dump: Option<&Dump>, what: &str) -> Resul
 fn query(connection: &Connection, sql: &str) -> Result<Rows, String> {
     let failed = |error: rusqlite::Error| error.to_string();
     let mut statement = connection.prepare(sql).map_err(failed)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let width = columns.len();
     let row = |row: &rusqlite::Row<'_>| (0..width).map(|column| row.get_ref(column).map(value)).collect();
     let rows = statement.query_map([], row).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;

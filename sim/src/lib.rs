@@ -1,4 +1,32 @@
 //! A deterministic simulation testbed for replicated SQLite databases.
+//!
+//! ```text
+//! scenario file ──▶ scenario ──▶ simulate(system, scenario, seed) ──▶ Run ──▶ report, snapshots, exit code
+//!                                   │                                  ▲
+//!                                   ▼                                  │
+//!             choice ──▶ world: network, clock, disk ──▶ record, history ──▶ check
+//!                          ▲                   ▲
+//!                       systems             workload
+//! ```
+//!
+//! [`simulate`](simulate::simulate) is the whole of it. It boots a [`System`](systems::System) in a [`world`] whose every
+//! decision is a named [`choice`] of the seed, lets [`workload`]s and faults loose on it, heals it, and judges what the
+//! nodes said ([`record`]), what clients saw ([`history`]) and what the replicas hold in the end: one [`check`] a property.
+//! What is left is a [`Run`](run::Run). The command-line tool ([`cli`]), the tests ([`harness`]) and the [`worker`] processes
+//! are built on that one function.
+//!
+//! # Determinism
+//!
+//! One seed, one history, byte for byte, on any machine. One pump owns all events to come and delivers one at a time;
+//! madsim executes the actors, supplies virtual time, and catches code that asks the operating system for time or randomness
+//! behind the simulation's back. Every choice, message, disk call and event enters a running digest ([`trace`]), and every
+//! test runs its seed in two processes that must end with the same one.
+//!
+//! # Put your own system under test
+//!
+//! Implement [`System`](systems::System) on top of [`lockstep_node::host`] and call [`main`] with it: that is the tool and the
+//! worker in one; [`harness::main`] is the same for `cargo test`. Verdicts that need a node's events say nothing of a system
+//! that reports none; the others do.
 
 #[cfg(not(madsim))]
 compile_error!(

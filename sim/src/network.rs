@@ -138,17 +138,15 @@ mod tests {
     const TWO: Machine = Machine(1);
 
     fn network(loss: u32, duplicate: u32, reorder: u32) -> Network {
-        let latency =
-            Distribution::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(50) };
+        let latency = Distribution::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(50) };
         let [loss, duplicate, reorder] = [loss, duplicate, reorder].map(Probability);
         Network::new(model::Network { latency, loss, duplicate, reorder }, 7, &Trace::default())
     }
 
     fn arrivals(network: &mut Network) -> (Vec<Duration>, Counts) {
         let mut counts = Counts::default();
-        let times = (0..1000)
-            .flat_map(|ms| network.datagram(ONE, TWO, Duration::from_millis(ms), &mut counts))
-            .collect();
+        let times =
+            (0..1000).flat_map(|ms| network.datagram(ONE, TWO, Duration::from_millis(ms), &mut counts)).collect();
         (times, counts)
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use lockstep_node::event::Event;
 
 /// One thing that happened.
@@ -37,6 +38,26 @@ pub enum What {
     },
     /// A phase began.
     Phase(Phase),
+    /// A detail that is kept only where somebody wants to see all: it enters neither digest nor verdicts.
+    Detail(Detail),
+}
+
+/// What happens all the time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Detail {
+    /// A datagram left.
+    Sent {
+        /// Its sender.
+        from: Machine,
+        /// Its receiver.
+        to: Machine,
+        /// What it holds; the system under test can read it.
+        bytes: Bytes,
+        /// How long it and its copies take; nothing if it is lost.
+        takes: Vec<Duration>,
+    },
+    /// A call on a disk, in words.
+    Disk(Machine, String),
 }
 
 /// Why a process ended.

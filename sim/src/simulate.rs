@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::check;
 use crate::inspect::inspect;
 use crate::record::Phase;
-use crate::run::{Evidence, Finding, Run, Verdict};
+use crate::run::{Evidence, Run};
 use crate::scenario::model::Scenario;
 use crate::systems::System;
 use crate::trace::Trace;
@@ -18,6 +18,8 @@ use crate::world::{Limit, State, World};
 pub struct Options {
     /// The seed of madsim's own scheduling and randomness; by default the run's. A run must not depend on it.
     pub madsim_seed: Option<u64>,
+    /// Whether every datagram and disk call is recorded, for people who want to see all.
+    pub details: bool,
 }
 
 /// After the last operation, how long a fault that waits for something to happen may still wait.
@@ -36,40 +38,43 @@ pub fn simulate(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, option
         // The standard library keeps hashing keys a thread, which madsim can seed only once.
         let thread = scope.spawn(|| {
             let runtime = madsim::runtime::Runtime::with_seed_and_config(madsim_seed, madsim::Config::default());
-            runtime.block_on(run(system, scenario, seed))
+            runtime.block_on(run(system, scenario, seed, options))
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-async fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64) -> Run {
+async fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Options) -> Run {
     let trace = Trace::default();
     let world = World::new(scenario, seed, &trace, check::all(scenario));
+    if options.details {
+        world.show_details();
+    }
     let (gave_up, settled_after) = match drive(&world, system, scenario).await {
         Ok(settled_after) => (None, settled_after),
         Err(reason) => (Some(reason), None),
     };
     world.lock().enter_phase(Phase::Inspect);
     let replicas = inspect(&world, system, scenario);
-    let mut state = world.lock();
-    state.count_outcomes();
-    let checks = state.ledger.take_checks();
-    let evidence = Evidence {
-        scenario: scenario.clone(),
-        system: system.name().to_owned(),
-        seed,
-        records: std::mem::take(&mut state.ledger.records),
-        history: std::mem::take(&mut state.ledger.history),
-        replicas,
-        counts: state.counts.clone(),
-        ended: state.time(),
-        settled_after,
-        gave_up,
-        struck: state.struck(),
-        marks: state.ledger.marks(),
+    let (checks, seen, evidence) = {
+        let mut state = world.lock();
+        state.count_outcomes();
+        let evidence = Evidence {
+            scenario: scenario.clone(),
+            system: system.name().to_owned(),
+            seed,
+            records: std::mem::take(&mut state.ledger.records),
+            history: std::mem::take(&mut state.ledger.history),
+            replicas,
+            counts: state.counts.clone(),
+            ended: state.time(),
+            settled_after,
+            gave_up,
+            struck: state.struck(),
+            marks: state.ledger.marks(),
+        };
+        (state.ledger.take_checks(), state.ledger.violated.take(), evidence)
     };
-    let seen = state.ledger.violated.take();
-    drop(state);
     world.end().await;
     let verdicts = check::judge(checks, seen, &evidence);
     let vacuous = check::vacuous(&evidence);
@@ -143,12 +148,4 @@ fn settled(state: &State) -> bool {
         standing.up && standing.term == term && standing.last == last && standing.applied == last
     };
     standings.len() == state.machines.len() && standings.values().all(caught_up) && state.clients_finished()
-}
-
-/// The failure of a run: the first property that was violated.
-impl Run {
-    /// The first violated verdict.
-    pub fn failure(&self) -> Option<&Verdict> {
-        self.verdicts.iter().find(|verdict| matches!(verdict.result, Finding::Violated(_)))
-    }
 }

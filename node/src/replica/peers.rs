@@ -25,8 +25,7 @@ pub(super) struct Peers {
 
 impl Peers {
     pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, log: &[Entry]) -> Self {
-        let mut peers =
-            Peers { cluster, id, epoch, addresses: BTreeMap::new(), epochs: BTreeMap::new(), digest: None };
+        let mut peers = Peers { cluster, id, epoch, addresses: BTreeMap::new(), epochs: BTreeMap::new(), digest: None };
         peers.follow(log);
         peers
     }

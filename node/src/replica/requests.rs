@@ -120,12 +120,15 @@ impl Requests {
 
     /// An entry was executed: whoever waits for its place is answered. If the place went to an entry of another term,
     /// the one that was waited for can never be committed.
-    pub(super) fn executed<H: Host>(&mut self, host: &mut H, place: Position, results: Option<Vec<crate::api::StatementResult>>) {
+    pub(super) fn executed<H: Host>(
+        &mut self,
+        host: &mut H,
+        place: Position,
+        results: Option<Vec<crate::api::StatementResult>>,
+    ) {
         let Some((term, id)) = self.waiting.remove(&place.index) else { return };
         let response: Response = match results {
-            Some(results) if term == place.term => {
-                Ok(Reply { index: place.index.0, term: place.term.0, results })
-            }
+            Some(results) if term == place.term => Ok(Reply { index: place.index.0, term: place.term.0, results }),
             _ => Err(Error::NotLeader { leader: None }),
         };
         answer(host, id, &response);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::files;
 use super::output::{Failure, Output};
-use crate::systems::System;
 use crate::status::Status;
+use crate::systems::System;
 use crate::worker::{Wants, Worker};
 
 /// The scenario.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::output::{Failure, Output};
 use crate::cases::{self, Case};
 use crate::scenario;
-use crate::systems::System;
 use crate::scenario::model::Scenario;
 use crate::status::Status;
+use crate::systems::System;
 
 /// The folder in which scenarios are looked for and written, below the working directory.
 const FOLDER: &str = "scenarios";

@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::systems::System;
 use crate::status::Status;
+use crate::systems::System;
 use crate::worker;
 use arguments::{Arguments, Command};
 use output::{Failure, Output};

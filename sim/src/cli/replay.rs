@@ -9,8 +9,8 @@ use super::trace;
 use crate::cases;
 use crate::report::{self, FAMILIES, Line};
 use crate::simulate::{Options, simulate};
-use crate::systems::System;
 use crate::status::Status;
+use crate::systems::System;
 use crate::worker::{Answer, Wants, confirm};
 
 /// `replay`.
@@ -30,8 +30,8 @@ pub fn replay(
     let shown = Shown::new(arguments, scenario.cluster.voters)?;
     let system = systems.iter().find(|system| system.name() == case.system).expect("the case's system exists");
 
-    let run = simulate(*system, &scenario, arguments.seed, &Options::default());
-    let lines = report::trace(&run);
+    let run = simulate(*system, &scenario, arguments.seed, &Options { details: true, ..Options::default() });
+    let lines = report::trace(&run, &|datagram| system.describe(datagram));
     out.text(&trace::render(lines.iter().filter(|line| shown.shows(line)), &arguments.only))?;
 
     let task = case.task(arguments.seed, Wants::default(), true);

@@ -11,10 +11,10 @@ use super::arguments::RunArguments;
 use super::files;
 use super::output::{Failure, Output};
 use crate::cases::{self, Case};
-use crate::systems::System;
 use crate::scenario::model::Scenario;
 use crate::seeds::Seeds;
 use crate::status::Status;
+use crate::systems::System;
 use crate::worker::{Answer, Task, Wants, Worker, answer_all};
 
 /// How long a command may take before it shows a progress bar.
@@ -219,21 +219,22 @@ impl<'o> Campaign<'o> {
     }
 }
 
-/// One run as a JSON object.
+/// One run as a JSON object, with what the scenario expects of it.
 fn object(case: &Case, seed: u64, answer: &Answer) -> serde_json::Value {
-    serde_json::json!({
+    let own = serde_json::json!({
         "case": case.name(),
-        "system": case.system,
         "seed": seed,
         "status": answer.status,
-        "property": answer.property,
         "expected": case.expected,
         "message": answer.headline,
         "details": answer.details,
-        "digest": answer.digest,
-        "replay": case.replay(seed),
-        "run": answer.json,
-    })
+    });
+    let (serde_json::Value::Object(mut object), Some(serde_json::Value::Object(run))) = (own.clone(), &answer.json)
+    else {
+        return own;
+    };
+    object.extend(run.clone());
+    object.into()
 }
 
 fn count(number: u64, thing: &str) -> String {

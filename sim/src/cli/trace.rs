@@ -42,7 +42,7 @@ fn emit(line: &Line) {
             }
         };
     }
-    emit_as!("client" "fault" "log" "raft" "sqlite" "world");
+    emit_as!("client" "disk" "fault" "log" "network" "raft" "sqlite" "world");
 }
 
 /// One line an event: simulated time, node, family, text.
@@ -57,7 +57,7 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let Fields { at, node, message } = fields;
-        writeln!(writer, "{at:>10.6}s  {node:>3}  {:<6}  {message}", event.metadata().target())
+        writeln!(writer, "{at:>10.6}s  {node:>3}  {:<7}  {message}", event.metadata().target())
     }
 }
 
@@ -134,6 +134,6 @@ mod tests {
     #[test]
     fn a_line_shows_time_node_family_and_text() {
         let text = render(lines().iter(), &["raft".to_owned()]);
-        assert_eq!(text, "  3.900000s   n3  raft    raft\n");
+        assert_eq!(text, "  3.900000s   n3  raft     raft\n");
     }
 }

@@ -37,6 +37,11 @@ impl Files {
         self.names.get(name).copied()
     }
 
+    /// A name of the file, if it has one.
+    pub(super) fn name_of(&self, id: FileId) -> Option<&str> {
+        self.names.iter().find(|(_, of)| **of == id).map(|(name, _)| name.as_str())
+    }
+
     /// Creates an empty file; without a name it is gone when nobody holds it open.
     pub(super) fn create(&mut self, name: Option<&str>) -> FileId {
         let id = FileId(self.created);

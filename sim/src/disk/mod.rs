@@ -136,6 +136,16 @@ impl SimDisk {
         self.state().wall = wall;
     }
 
+    /// Keeps every call in words from now on, for [`SimDisk::take_watched`].
+    pub fn watch(&self) {
+        self.state().watched = Some(Vec::new());
+    }
+
+    /// The calls since this was last asked, if they are watched.
+    pub fn take_watched(&self) -> Vec<String> {
+        self.state().watched.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// How many calls were made on the disk, SQLite's included.
     pub fn calls(&self) -> u64 {
         self.state().calls

@@ -75,6 +75,8 @@ pub(super) struct State {
     pub(super) struck: Option<Struck>,
     /// How many syncs are left up to and including the one that will fail; 0 if none will.
     pub(super) failing_sync: u64,
+    /// The calls in words, while somebody wants to see them.
+    pub(super) watched: Option<Vec<String>>,
     pub(super) calls: u64,
     pub(super) syncs_completed: u64,
     /// What connections of the running boot share. It ends with the boot.
@@ -114,6 +116,7 @@ impl State {
             armed: Vec::new(),
             struck: None,
             failing_sync: 0,
+            watched: None,
             calls: 0,
             syncs_completed: 0,
             locks: BTreeMap::new(),
@@ -333,6 +336,39 @@ impl State {
         self.calls += 1;
         let place = u64::from(self.machine.0) << 56 ^ (call as u64) << 48 ^ id.0.rotate_left(32) ^ offset;
         self.trace.enter_number(Item::Disk, xxh3_64_with_seed(bytes, place));
+        if self.watched.is_some() {
+            let text = self.describe(call, id, offset, bytes);
+            self.watched.iter_mut().for_each(|watched| watched.push(text.clone()));
+        }
+    }
+
+    /// A call in words: `write db-0-wal, 1072 bytes at 32`.
+    fn describe(&self, call: Call, id: FileId, offset: u64, bytes: &[u8]) -> String {
+        let name = || {
+            if id == FileId(u64::MAX) {
+                "the directory"
+            } else {
+                self.files.name_of(id).unwrap_or("a file without a name")
+            }
+        };
+        let bytes_as_name = || String::from_utf8_lossy(bytes);
+        match call {
+            Call::List => "list".into(),
+            Call::Look => format!("look for {}", bytes_as_name()),
+            Call::Open => format!("open {}", bytes_as_name()),
+            Call::Create => format!("create {}", bytes_as_name()),
+            Call::Remove => format!("remove {}", bytes_as_name()),
+            Call::Rename => {
+                let (from, to) = bytes.split_at((offset as usize).min(bytes.len()));
+                format!("rename {} to {}", String::from_utf8_lossy(from), String::from_utf8_lossy(to))
+            }
+            Call::Read => format!("read {} at {offset}", name()),
+            Call::Write => format!("write {}, {} bytes at {offset}", name(), bytes.len()),
+            Call::Truncate => format!("truncate {} to {offset} bytes", name()),
+            Call::BeginSync => format!("sync {} begins", name()),
+            Call::Sync if bytes == [1] => format!("sync {} fails", name()),
+            Call::Sync => format!("sync {} is complete", name()),
+        }
     }
 }
 

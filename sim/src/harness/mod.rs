@@ -20,10 +20,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::cases::{self, Case};
 use crate::scenario;
-use crate::systems::System;
 use crate::scenario::model::Scenario;
 use crate::seeds::Seeds;
 use crate::status::Status;
+use crate::systems::System;
 use crate::worker::{self, Wants, Worker};
 use snapshot::Snapshots;
 

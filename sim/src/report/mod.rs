@@ -41,7 +41,7 @@ pub fn json(run: &Run) -> serde_json::Value {
     serde_json::to_value(json::Object::of(run)).expect("the keys are strings")
 }
 
-/// Everything that happened, one line an event.
-pub fn trace(run: &Run) -> Vec<Line> {
-    run.evidence.records.iter().map(trace::line).collect()
+/// Everything that happened, one line an event. `describe` puts a datagram into words.
+pub fn trace(run: &Run, describe: &dyn Fn(&[u8]) -> String) -> Vec<Line> {
+    run.evidence.records.iter().map(|recorded| trace::described(recorded, describe)).collect()
 }

@@ -78,7 +78,8 @@ impl Nodes {
                 }
             }
             What::Phase(Phase::Settle) => self.cuts.clear(),
-            What::Up(_) | What::Acknowledged { .. } | What::Phase(_) => {}
+            What::Up(machine) => self.set(*machine, '.'),
+            What::Acknowledged { .. } | What::Phase(_) | What::Detail(_) => {}
         }
         None
     }
@@ -118,7 +119,7 @@ impl Nodes {
             // The fault says that the process ends; what it did to the disk is news.
             What::Down(_, Down::Killed) => return None,
             What::Down(machine, why) => (format!("{machine} {}", down(why)), true),
-            What::Phase(Phase::Inspect) | What::Up(_) | What::Acknowledged { .. } => return None,
+            What::Phase(Phase::Inspect) | What::Up(_) | What::Acknowledged { .. } | What::Detail(_) => return None,
             What::Phase(begun) => (phase(*begun).into(), false),
         })
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use lockstep_node::event::Event;
 
-use crate::record::{Down, Machine, Phase, Recorded, What};
+use crate::record::{Detail, Down, Machine, Phase, Recorded, What};
 
 /// The families of lines.
-pub const FAMILIES: &[&str] = &["client", "fault", "log", "raft", "sqlite", "world"];
+pub const FAMILIES: &[&str] = &["client", "disk", "fault", "log", "network", "raft", "sqlite", "world"];
 
 /// One line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +26,17 @@ pub struct Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let machine = self.machine.map(|machine| machine.to_string()).unwrap_or_default();
-        write!(f, "{:>10.6}s  {machine:>3}  {:<6}  {}", self.at.as_secs_f64(), self.family, self.text)
+        write!(f, "{:>10.6}s  {machine:>3}  {:<7}  {}", self.at.as_secs_f64(), self.family, self.text)
     }
 }
 
 /// The line of a record.
 pub fn line(recorded: &Recorded) -> Line {
+    described(recorded, &|datagram| format!("{} bytes", datagram.len()))
+}
+
+/// The line of a record. `describe` puts a datagram into words.
+pub fn described(recorded: &Recorded, describe: &dyn Fn(&[u8]) -> String) -> Line {
     let (machine, family, text) = match &recorded.what {
         What::Node(machine, event) => {
             let (family, text) = node(event);
@@ -42,8 +47,22 @@ pub fn line(recorded: &Recorded) -> Line {
         What::Up(machine) => (Some(*machine), "world", "starts".into()),
         What::Acknowledged { client, index } => (None, "client", format!("client {client} is told index {index}")),
         What::Phase(phase) => (None, "world", self::phase(*phase).into()),
+        What::Detail(Detail::Sent { from, to, bytes, takes }) => {
+            (Some(*from), "network", format!("to {to}{}: {}", fate(takes), describe(bytes)))
+        }
+        What::Detail(Detail::Disk(machine, call)) => (Some(*machine), "disk", call.clone()),
     };
     Line { at: recorded.at, machine, family, text }
+}
+
+/// What becomes of a datagram.
+fn fate(takes: &[Duration]) -> String {
+    let milliseconds = |time: &Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
+    match takes {
+        [] => " (lost)".into(),
+        [time] => format!(" in {}", milliseconds(time)),
+        [first, .., last] => format!(" in {}, and again in {}", milliseconds(first), milliseconds(last)),
+    }
 }
 
 fn node(event: &Event) -> (&'static str, String) {

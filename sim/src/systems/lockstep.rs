@@ -1,8 +1,9 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
 use lockstep_node::log_store::{self, ClusterId};
-use lockstep_node::raft::{Configuration, Correct, Entry, EntryKind, Index, Rules, Term};
+use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
+use lockstep_node::wire::{self, Peer};
 
 use super::{Running, System};
 use crate::scenario::model::Cluster;
@@ -43,8 +44,13 @@ impl<R: Rules + Sync> System for Lockstep<R> {
     }
 
     fn database(&self, files: &[String]) -> Option<String> {
-        let is_database = |file: &&String| file.starts_with("db-") && !file.ends_with("-wal") && !file.ends_with("-shm");
+        let is_database =
+            |file: &&String| file.starts_with("db-") && !file.ends_with("-wal") && !file.ends_with("-shm");
         files.iter().filter(is_database).max().cloned()
+    }
+
+    fn describe(&self, datagram: &[u8]) -> String {
+        wire::decode::<Peer>(datagram).map_or_else(|malformed| malformed.to_string(), |frame| words(&frame.message))
     }
 
     fn reports_events(&self) -> bool {
@@ -52,14 +58,41 @@ impl<R: Rules + Sync> System for Lockstep<R> {
     }
 }
 
+/// A message in words.
+fn words(message: &Message) -> String {
+    let term = message.term;
+    let text = match &message.body {
+        Body::PreVote { last, .. } => format!("would you vote for me? log to {last}"),
+        Body::PreVoteReply { granted, .. } => format!("would {}vote for you", if *granted { "" } else { "not " }),
+        Body::Vote { last } => format!("vote for me, log to {last}"),
+        Body::VoteReply { granted } => format!("{} my vote", if *granted { "you have" } else { "you do not have" }),
+        Body::Append { previous, entries, commit } => {
+            let what = match entries.as_slice() {
+                [] => "nothing".to_owned(),
+                [one] => one.index.to_string(),
+                [first, .., last] => format!("{} to {}", first.index, last.index),
+            };
+            format!("append {what} after {previous}, committed to {commit}")
+        }
+        Body::Appended { matched } => format!("have it durable to {matched}"),
+        Body::Rejected { previous, hint } => format!("nothing fits after {previous}, go back to {hint}"),
+        Body::Heartbeat { commit } => format!("heartbeat, committed to {commit}"),
+        Body::HeartbeatReply => "heartbeat heard".to_owned(),
+    };
+    format!("{text} (term {term})")
+}
+
 /// Formats every disk, then gives all founders the same first entry.
 async fn found(mut hosts: Vec<SimHost>) {
     let mut configuration = Configuration::default();
     for host in &mut hosts {
-        let id = log_store::format(host).await.unwrap_or_else(|error| panic!("{} cannot be formatted: {error}", host.label()));
+        let id = log_store::format(host)
+            .await
+            .unwrap_or_else(|error| panic!("{} cannot be formatted: {error}", host.label()));
         configuration.voters.insert(id, host.label());
     }
-    let first = Entry { index: Index(1), term: Term(0), kind: EntryKind::Configuration, payload: configuration.encode() };
+    let first =
+        Entry { index: Index(1), term: Term(0), kind: EntryKind::Configuration, payload: configuration.encode() };
     for host in &mut hosts {
         let bootstrapped = log_store::bootstrap(host, ClusterId(1), &first).await;
         bootstrapped.unwrap_or_else(|error| panic!("{} cannot be bootstrapped: {error}", host.label()));

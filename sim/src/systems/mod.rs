@@ -34,6 +34,11 @@ pub trait System: Sync {
     /// The file that holds a node's database now, of the files on its disk.
     fn database(&self, files: &[String]) -> Option<String>;
 
+    /// A datagram between two nodes in words, for people who look at a run.
+    fn describe(&self, datagram: &[u8]) -> String {
+        format!("{} bytes", datagram.len())
+    }
+
     /// Whether its nodes report the events of [`lockstep_node::event`], which white-box verdicts are made of.
     fn reports_events(&self) -> bool;
 }

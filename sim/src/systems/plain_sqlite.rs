@@ -59,7 +59,7 @@ fn run(connection: &Connection, statement: &Statement) -> rusqlite::Result<Rows>
             }
         }
     }
-    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let mut rows = Vec::new();
     let mut cursor = prepared.raw_query();
     while let Some(row) = cursor.next()? {

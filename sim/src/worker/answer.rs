@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Wants;
+use crate::explain::explain;
 use crate::harness::tables;
+use crate::report::trace::line;
 use crate::report::{self, Palette};
 use crate::run::{Finding, Run};
 use crate::status::Status;
@@ -58,7 +60,8 @@ impl Answer {
         });
         let (status, headline, details) = match violated {
             Some((property, violation)) => {
-                (Status::Failed, format!("{property}: {}", violation.summary), violation.details.clone())
+                let explained = explain(&run.evidence, &run.verdicts).split_off(1);
+                (Status::Failed, format!("{property}: {}", violation.summary), explained)
             }
             None if run.vacuous.is_empty() => {
                 (Status::Pass, format!("{} verdicts hold", run.verdicts.len()), Vec::new())
@@ -79,7 +82,9 @@ impl Answer {
             counts,
             short: (wants.short || status != Status::Pass).then(|| report::short(run, &palette)),
             json: wants.json.then(|| report::json(run)),
-            trace: wants.trace.then(|| report::trace(run).iter().map(ToString::to_string).collect()),
+            trace: wants
+                .trace
+                .then(|| run.evidence.records.iter().map(|recorded| line(recorded).to_string()).collect()),
             finals: wants.finals.then(|| tables::of(run)).flatten(),
         }
     }

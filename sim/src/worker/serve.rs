@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use super::{ARGUMENT, Answer, Job};
 use crate::cases;
 use crate::simulate::{Options, simulate};
-use crate::systems::System;
 use crate::status::Status;
+use crate::systems::System;
 
 /// Whether this process was started to be a worker.
 pub fn was_asked_for() -> bool {

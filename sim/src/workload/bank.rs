@@ -16,7 +16,11 @@ const READ_EVERY: u64 = 10;
 /// The operation of this number.
 pub(super) fn operation(stream: &mut Stream, number: u64, accounts: u32) -> Asked {
     let read = number % READ_EVERY == READ_EVERY - 1;
-    let statement = if read { Statement::new("SELECT sum(balance) AS total FROM accounts") } else { transfer(stream, number, accounts) };
+    let statement = if read {
+        Statement::new("SELECT sum(balance) AS total FROM accounts")
+    } else {
+        transfer(stream, number, accounts)
+    };
     Asked { batch: Batch { statements: vec![statement], atomic: true }, read, resend: Resend::Idempotent }
 }
 

@@ -59,11 +59,7 @@ fn guard(nth: usize) -> String {
     format!("setup_{nth}")
 }
 
-async fn execute(
-    client: &mut Client<crate::world::SimClient>,
-    sql: Vec<String>,
-    guard: &str,
-) -> Result<(), String> {
+async fn execute(client: &mut Client<crate::world::SimClient>, sql: Vec<String>, guard: &str) -> Result<(), String> {
     let statements = sql.iter().map(Statement::new).collect();
     let request = Request { session: None, command: Command::Execute(Batch { statements, atomic: true }) };
     let (attempts, result) = client.execute(&request, Resend::Idempotent).await;

@@ -99,7 +99,8 @@ impl State {
             let reached = match &fault.event.trigger {
                 Trigger::Applied(index) => self.ledger.standings().values().any(|standing| standing.applied >= *index),
                 Trigger::Mark { mark, node, nth } => {
-                    let machine = node.as_ref().map(|label| super::find_machine(self, label).expect("checked at parse"));
+                    let machine =
+                        node.as_ref().map(|label| super::find_machine(self, label).expect("checked at parse"));
                     self.ledger.mark_count(mark, machine) >= *nth
                 }
                 Trigger::At(..) | Trigger::Io { .. } => false,
@@ -198,7 +199,9 @@ impl State {
                 let groups = self.resolve(place, &groups)?;
                 let all = (0..self.machines.len() as u32).map(Machine);
                 let group = |machine| groups.iter().position(|group| group.contains(&machine));
-                let apart = |(one, other): &(Machine, Machine)| one != other && (group(*one).is_none() || group(*one) != group(*other));
+                let apart = |(one, other): &(Machine, Machine)| {
+                    one != other && (group(*one).is_none() || group(*one) != group(*other))
+                };
                 let pairs = all.clone().flat_map(|one| all.clone().map(move |other| (one, other)));
                 pairs.filter(apart).map(|(one, other)| Effect::Cut(one, other)).collect()
             }
@@ -226,8 +229,11 @@ impl State {
     fn resolve(&mut self, place: usize, groups: &[Vec<Selector>]) -> Option<Vec<Vec<Machine>>> {
         let mut resolved = vec![Vec::new(); groups.len()];
         let mut taken = Vec::new();
-        let (named, rest): (Vec<_>, Vec<_>) =
-            groups.iter().enumerate().flat_map(|(group, list)| list.iter().map(move |one| (group, one))).partition(|(_, one)| **one != Selector::Rest);
+        let (named, rest): (Vec<_>, Vec<_>) = groups
+            .iter()
+            .enumerate()
+            .flat_map(|(group, list)| list.iter().map(move |one| (group, one)))
+            .partition(|(_, one)| **one != Selector::Rest);
         for (group, selector) in named.into_iter().chain(rest) {
             let machines = self.select(place, selector, &taken);
             if machines.is_empty() {
@@ -279,7 +285,9 @@ fn describe(event: &model::Event, effects: &[Effect]) -> String {
     };
     let target = || {
         machines(|effect| match effect {
-            Effect::PowerCut(machine) | Effect::Kill(machine) | Effect::Slow(machine, _) | Effect::Stall(machine) => Some(*machine),
+            Effect::PowerCut(machine) | Effect::Kill(machine) | Effect::Slow(machine, _) | Effect::Stall(machine) => {
+                Some(*machine)
+            }
             Effect::Cut(..) => None,
         })
     };

@@ -44,7 +44,6 @@ impl<T> Heap<T> {
     pub fn pop(&mut self) -> Option<(Duration, T)> {
         self.events.pop().map(|Reverse(keyed)| (keyed.key.0, keyed.event))
     }
-
 }
 
 impl<T> PartialEq for Keyed<T> {

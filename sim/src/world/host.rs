@@ -15,7 +15,7 @@ use super::calls::Caller;
 use super::machine::Node;
 use super::{Event, State, World, find_machine};
 use crate::disk::Boot;
-use crate::record::{Machine, What};
+use crate::record::{Detail, Machine, What};
 use crate::trace::Item;
 
 /// The world as one boot of one node sees it.
@@ -97,7 +97,12 @@ impl Network for SimHost {
             let Some(to) = find_machine(state, to) else { return };
             state.trace.enter(Item::Message, &bytes);
             let State { network, counts, now, .. } = state;
-            for at in network.datagram(from, to, *now, counts) {
+            let arrivals = network.datagram(from, to, *now, counts);
+            state.detail(|state| {
+                let takes = arrivals.iter().map(|at| *at - state.now).collect();
+                Detail::Sent { from, to, bytes: bytes.clone(), takes }
+            });
+            for at in arrivals {
                 state.schedule(at - state.now, to, Event::Message { from, to, bytes: bytes.clone() });
             }
         });

@@ -8,7 +8,7 @@ use lockstep_node::raft::{Role, Term};
 use super::State;
 use crate::check::Check;
 use crate::history::History;
-use crate::record::{Machine, Phase, Recorded, What};
+use crate::record::{Detail, Machine, Phase, Recorded, What};
 use crate::run::{Finding, Verdict, Violation};
 use crate::trace::Item;
 
@@ -145,6 +145,14 @@ impl Ledger {
 }
 
 impl State {
+    /// Records a detail, if details are wanted.
+    pub(super) fn detail(&mut self, detail: impl FnOnce(&State) -> Detail) {
+        if self.detailed {
+            let what = What::Detail(detail(self));
+            self.ledger.records.push(Recorded { at: self.time(), what });
+        }
+    }
+
     /// Records something that happens now.
     pub fn record(&mut self, what: What) {
         self.trace.enter_hashed(Item::Record, &what);

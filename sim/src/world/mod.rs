@@ -76,6 +76,8 @@ pub struct State {
     trace: Trace,
     seed: u64,
     scenario: Arc<Scenario>,
+    /// Whether every datagram and disk call is recorded.
+    detailed: bool,
     /// The machine that ran last: SQLite's own generator is reseeded when another one runs.
     ran_last: Option<Machine>,
 }
@@ -123,8 +125,16 @@ impl World {
             trace: trace.clone(),
             seed,
             scenario: scenario.clone(),
+            detailed: false,
             ran_last: None,
         })))
+    }
+
+    /// Records every datagram and disk call from now on. Nothing else changes by it.
+    pub fn show_details(&self) {
+        let mut state = self.lock();
+        state.detailed = true;
+        state.machines.iter().for_each(|node| node.disk.watch());
     }
 
     /// Ends everything that runs. Tasks that wait when the runtime is dropped would never be freed.

@@ -11,7 +11,7 @@ use super::client::Letter;
 use super::faults::Effect;
 use super::machine::Process;
 use super::{Event, SimHost, State, World, entity};
-use crate::record::{Down, Machine, Phase, What};
+use crate::record::{Detail, Down, Machine, Phase, What};
 use crate::systems::System;
 use crate::trace::Item;
 
@@ -72,12 +72,14 @@ impl World {
             let mut state = self.lock();
             let machines: Vec<Machine> = (0..state.machines.len() as u32).map(Machine).collect();
             let boots: Vec<_> = machines.iter().map(|machine| state.machine(*machine).disk.boot()).collect();
-            let host = |(machine, disk): (&Machine, &crate::disk::Boot)| SimHost::new(self.clone(), *machine, 0, disk.clone());
+            let host =
+                |(machine, disk): (&Machine, &crate::disk::Boot)| SimHost::new(self.clone(), *machine, 0, disk.clone());
             let hosts = machines.iter().zip(&boots).map(host).collect();
             let actor = Actor::spawn(system.found(hosts, &state.scenario.cluster));
             for (machine, disk) in machines.iter().zip(boots) {
                 let actor = actor.clone();
-                state.machine(*machine).process = Some(Process { boot: 0, actor, disk, inbox: None, listens: false, timer: 0 });
+                state.machine(*machine).process =
+                    Some(Process { boot: 0, actor, disk, inbox: None, listens: false, timer: 0 });
             }
             actor
         };
@@ -173,6 +175,7 @@ impl World {
     async fn turn(&self, machine: Machine) {
         let actor = self.lock().prepare_turn(machine);
         let ended = actor.take_turn().await;
+        self.lock().detail_disk(machine);
         let struck = self.lock().machine(machine).disk.take_struck();
         let founded = self.lock().founded(machine);
         if let Some(struck) = struck {
@@ -296,6 +299,13 @@ impl State {
         }
         node.disk.set_wall(node.clock.wall(now));
         process.actor.clone()
+    }
+
+    /// Records what a node did to its disk in its turn, if details are wanted.
+    fn detail_disk(&mut self, machine: Machine) {
+        for call in self.machine(machine).disk.take_watched() {
+            self.detail(|_| Detail::Disk(machine, call));
+        }
     }
 
     /// Whether the machine's process is one of the cluster's, not the one that founds it.
