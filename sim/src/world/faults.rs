@@ -170,15 +170,16 @@ impl State {
     pub fn timed_faults_over(&self) -> bool {
         self.faults.list.iter().all(|fault| match fault.status {
             Status::Waiting => !matches!(fault.event.trigger, Trigger::At(..)),
-            Status::Due => false,
+            // Nobody may ever fit its selectors again.
+            Status::Due => true,
             Status::Active(_) => fault.event.lasts.is_none(),
             Status::Over | Status::Missed => true,
         })
     }
 
-    /// Whether some fault still waits for its trigger.
+    /// Whether some fault still waits for its trigger, or for somebody to strike.
     pub fn faults_wait(&self) -> bool {
-        self.faults.list.iter().any(|fault| fault.status == Status::Waiting)
+        self.faults.list.iter().any(|fault| matches!(fault.status, Status::Waiting | Status::Due))
     }
 
     /// Which faults struck.
