@@ -121,6 +121,6 @@ mod tests {
     fn a_line_says_when_where_and_what() {
         let line = line(&lead(1, 4));
         assert!(FAMILIES.contains(&line.family));
-        assert_eq!(line.to_string(), "  1.000000s   n2  raft    leader of term 4");
+        assert_eq!(line.to_string(), "  1.000000s   n2  raft     leader of term 4");
     }
 }
