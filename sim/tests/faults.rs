@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lockstep_node::host::{CallId, Disk, Host, Input, Network};
+use lockstep_sim::record::{Down, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
+use lockstep_sim::scenario::model::Cluster;
 use lockstep_sim::scenario::{Known, Origin, parse};
 use lockstep_sim::simulate::{Options, simulate};
-use lockstep_sim::record::{Down, What};
-use lockstep_sim::scenario::model::Cluster;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
 use lockstep_sim::systems::{Running, System};
 use lockstep_sim::world::SimHost;
@@ -43,8 +43,15 @@ fn a_fault_whose_moment_never_comes_is_missed_even_where_nothing_else_happens() 
 
 #[test]
 fn a_fault_whose_target_never_comes_is_missed() {
-    let events = "{ at = \"3s\", do = \"kill\", target = \"all\" }, { at = \"3.1s\", do = \"kill\", target = \"leader\" }";
+    let events =
+        "{ at = \"3s\", do = \"kill\", target = \"all\" }, { at = \"3.1s\", do = \"kill\", target = \"leader\" }";
     missed(&run(&format!("workload = [{{ ops = 2 }}]\nevent = [{events}]"), 1), 1);
+}
+
+#[test]
+fn more_operations_than_fit_end_at_a_limit() {
+    let run = run("workload = [{ ops = 5000000000 }]\nlimits.events = 3000", 1);
+    assert_eq!(run.evidence.gave_up.as_deref(), Some("the limit of events was reached (`limits.events`)"));
 }
 
 /// A node that stores nothing, calls an address that nobody has, and goes on waiting when its boot is over.

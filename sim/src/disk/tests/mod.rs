@@ -185,7 +185,7 @@ fn a_strike_cuts_the_power_at_its_call_and_that_call_is_pending() {
 #[test]
 fn of_two_strikes_at_one_call_the_second_strikes_in_the_next_boot() {
     let disk = disk(1);
-    [4, 5].map(|event| disk.arm(Strike { event, nth: 1, during: During::Append }));
+    [4, 5].into_iter().for_each(|event| disk.arm(Strike { event, nth: 1, during: During::Append }));
     for event in [4, 5] {
         assert!(disk.boot().write("log", 0, b"x").is_err());
         assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(event));
