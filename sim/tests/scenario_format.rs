@@ -46,7 +46,6 @@ offset = "1.5s"
 fsync     = { dist = "uniform", min = "200us", max = "4ms" }
 access    = "5us"
 power_cut = { torn = "30%" }
-budget    = 1
 
 [schema]
 sql = """

@@ -99,7 +99,7 @@ pub(crate) fn scenario() -> Scenario {
         },
         network: Network { latency: millis(5), loss: never, duplicate: never, reorder: never },
         clock: Clock { offset: Duration::ZERO, drift_ppm: 0 },
-        disk: Disk { fsync: millis(1), access: millis(0), power_cut: PowerCut { lost: never, torn: never }, budget: 1 },
+        disk: Disk { fsync: millis(1), access: millis(0), power_cut: PowerCut { lost: never, torn: never } },
         schema: Vec::new(),
         workloads: vec![Workload {
             clients: 2,

@@ -134,6 +134,6 @@ mod tests {
     #[test]
     fn a_line_shows_time_node_family_and_text() {
         let text = render(lines().iter(), &["raft".to_owned()]);
-        assert_eq!(text, "  3.900000s   n3  raft    raft\n");
+        assert_eq!(text, "  3.900000s   n3  raft     raft\n");
     }
 }

@@ -26,7 +26,7 @@ pub struct Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let machine = self.machine.map(|machine| machine.to_string()).unwrap_or_default();
-        write!(f, "{:>10.6}s  {machine:>3}  {:<6}  {}", self.at.as_secs_f64(), self.family, self.text)
+        write!(f, "{:>10.6}s  {machine:>3}  {:<7}  {}", self.at.as_secs_f64(), self.family, self.text)
     }
 }
 

@@ -117,15 +117,13 @@ pub fn clock(root: &Table<'_>) -> Clock {
     clock
 }
 
-/// `[disk]` of a cluster of this size.
-pub fn disk(root: &Table<'_>, voters: u32) -> Disk {
+/// `[disk]`.
+pub fn disk(root: &Table<'_>) -> Disk {
     let micros = |min, max| Distribution::Uniform { min: Duration::from_micros(min), max: Duration::from_micros(max) };
-    let minority = (voters - 1) / 2;
     let default = Disk {
         fsync: micros(200, 4000),
         access: micros(10, 100),
         power_cut: PowerCut { lost: Probability(500_000), torn: Probability(200_000) },
-        budget: minority,
     };
     let Some(table) = root.table("disk") else { return default };
     let cut = default.power_cut;
@@ -133,7 +131,6 @@ pub fn disk(root: &Table<'_>, voters: u32) -> Disk {
         fsync: table.get("fsync", default.fsync, distribution),
         access: table.get("access", default.access, distribution),
         power_cut: table.get("power_cut", cut, |item| power_cut(item, cut)),
-        budget: table.get("budget", minority, |item| budget(item, voters)),
     };
     table.finish();
     disk
@@ -159,18 +156,6 @@ fn power_cut(item: &Item<'_>, default: PowerCut) -> Option<PowerCut> {
     }
     table.finish();
     Some(cut)
-}
-
-fn budget(item: &Item<'_>, voters: u32) -> Option<u32> {
-    let (budget, minority) = (item.integer(0, i64::from(u32::MAX))?, (voters - 1) / 2);
-    if budget > i64::from(minority) {
-        return item.refuse(
-            format!("a cluster of {voters} cannot stand the loss of {budget} disks"),
-            format!("a majority must keep its data: at most {minority} here"),
-            "lower `budget` or raise `voters` in `[cluster]`",
-        );
-    }
-    u32::try_from(budget).ok()
 }
 
 /// `"5ms"`, `"1ms..4ms"` or `{ dist = … }`.

@@ -93,8 +93,6 @@ pub struct Disk {
     pub access: Distribution,
     /// What a power cut does to writes that were not synced.
     pub power_cut: PowerCut,
-    /// How many disks may lose what was written but not synced at one time, for a fair verdict of liveness.
-    pub budget: u32,
 }
 
 /// `[disk] power_cut`: the fate of each write that no completed sync covers. What is neither lost nor torn is kept.

@@ -62,7 +62,7 @@ pub fn parse(source: &str, origin: &Origin, known: &Known<'_>) -> Result<Scenari
 
 fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_>) -> Scenario {
     let cluster = machines::cluster(&root, known);
-    let disk = machines::disk(&root, cluster.voters);
+    let disk = machines::disk(&root);
     let phases = machines::phases(&root);
     let (schema, scratch) = schema::schema(&root, problems, &origin.folder, workload::has_bank(&root));
     let scenario = Scenario {

@@ -60,7 +60,6 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     out.key("access", distribution(&disk.access));
     let (lost, torn) = (percent(disk.power_cut.lost), percent(disk.power_cut.torn));
     out.key("power_cut", format!("{{ lost = \"{lost}\", torn = \"{torn}\" }}"));
-    out.key("budget", disk.budget);
 }
 
 fn workload_table(out: &mut Writer, workload: &Workload) {

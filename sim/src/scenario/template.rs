@@ -9,7 +9,7 @@ pub fn template(name: &str) -> String {
 const TEMPLATE: &str = r#"
 # Would catch: (which bug? say it here)
 
-# Every key has a default; `cargo sim show FILE` prints them all. `A..B` includes both ends.
+# Every key has a default; `cargo sim check FILE --show` prints them all. `A..B` includes both ends.
 seeds    = "1..3"
 
 # What clients do: transfers between accounts whose total never changes. For statements of your own:

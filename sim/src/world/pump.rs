@@ -78,8 +78,7 @@ impl World {
             let actor = Actor::spawn(system.found(hosts, &state.scenario.cluster));
             for (machine, disk) in machines.iter().zip(boots) {
                 let actor = actor.clone();
-                state.machine(*machine).process =
-                    Some(Process::new(0, actor, disk));
+                state.machine(*machine).process = Some(Process::new(0, actor, disk));
             }
             actor
         };
