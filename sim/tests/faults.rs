@@ -3,17 +3,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use lockstep_node::host::{CallId, Disk, Host, Input, Network};
+use lockstep_sim::record::{Down, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
+use lockstep_sim::scenario::model::Cluster;
 use lockstep_sim::scenario::{Known, Origin, parse};
 use lockstep_sim::simulate::{Options, simulate};
 use lockstep_sim::systems::lockstep::LOCKSTEP;
+use lockstep_sim::systems::{Running, System};
+use lockstep_sim::world::SimHost;
 
 fn run(source: &str, seed: u64) -> Run {
+    run_on(&LOCKSTEP, source, seed)
+}
+
+fn run_on(system: &dyn System, source: &str, seed: u64) -> Run {
     let origin = Origin { name: "test".into(), path: "test.toml".into(), folder: Path::new(".").to_owned() };
     let scenario = parse(source, &origin, &Known { systems: &["lockstep"], properties: &[] });
     let scenario = scenario.unwrap_or_else(|report| panic!("{}", report.render(false)));
-    simulate(&LOCKSTEP, &Arc::new(scenario), seed, &Options::default())
+    simulate(system, &Arc::new(scenario), seed, &Options::default())
 }
 
 /// The run ends in good order, and says of each of so many faults that it never struck.
@@ -36,4 +46,66 @@ fn a_fault_whose_target_never_comes_is_missed() {
     let events =
         "{ at = \"3s\", do = \"kill\", target = \"all\" }, { at = \"3.1s\", do = \"kill\", target = \"leader\" }";
     missed(&run(&format!("workload = [{{ ops = 2 }}]\nevent = [{events}]"), 1), 1);
+}
+
+#[test]
+fn more_operations_than_fit_end_at_a_limit() {
+    let run = run("workload = [{ ops = 5000000000 }]\nlimits.events = 3000", 1);
+    assert_eq!(run.evidence.gave_up.as_deref(), Some("the limit of events was reached (`limits.events`)"));
+}
+
+/// A node that stores nothing, calls an address that nobody has, and goes on waiting when its boot is over.
+struct Stubborn;
+
+impl System for Stubborn {
+    fn name(&self) -> &'static str {
+        "stubborn"
+    }
+
+    fn found(&self, mut hosts: Vec<SimHost>, cluster: &Cluster) -> Running {
+        let voters = cluster.voters;
+        Box::pin(async move {
+            hosts[0].sync(&[], true);
+            assert!(hosts[0].next().await.is_ok());
+            assert!(voters < 3, "too many nodes");
+        })
+    }
+
+    fn boot(&self, mut host: SimHost, _: &Cluster) -> Running {
+        Box::pin(async move {
+            host.call("n99", CallId(1), Bytes::new());
+            match host.next().await {
+                Ok(Input::Response { answer: Err(_), .. }) => {}
+                other => panic!("nobody answers at n99, but {other:?} came"),
+            }
+            while host.next().await.is_ok() {}
+            std::future::pending::<()>().await;
+        })
+    }
+
+    fn database(&self, _: &[String]) -> Option<String> {
+        None
+    }
+
+    fn reports_events(&self) -> bool {
+        false
+    }
+}
+
+const KILL: &str = "event = [{ at = \"100ms\", do = \"kill\", for = \"100ms\" }]\nphases.faults = \"500ms\"\n";
+
+#[test]
+fn code_that_outlives_its_boot_is_dropped_and_an_unknown_address_refuses() {
+    let run = run_on(&Stubborn, &format!("{KILL}cluster.voters = 1"), 1);
+    let ends = run.evidence.records.iter().filter_map(|recorded| match &recorded.what {
+        What::Down(_, how) => Some(how.clone()),
+        _ => None,
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [Down::Killed]);
+}
+
+#[test]
+#[should_panic(expected = "the cluster cannot be founded")]
+fn a_cluster_that_cannot_be_founded_is_not_run() {
+    run_on(&Stubborn, &format!("{KILL}cluster.voters = 3"), 1);
 }

@@ -299,7 +299,7 @@ impl State {
         for (strike, count) in &mut self.armed {
             *count += u64::from(strike.during == during);
         }
-        let Some(due) = self.armed.iter().position(|(strike, count)| *count == strike.nth) else { return Ok(()) };
+        let Some(due) = self.armed.iter().position(|(strike, count)| *count >= strike.nth) else { return Ok(()) };
         let (strike, _) = self.armed.remove(due);
         let resolved = self.cut_power();
         self.struck = Some(Struck { strike, resolved });

@@ -99,7 +99,7 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
     let slot = |nth: u64, length: Duration| length.mul_f64(nth as f64);
     match workload.amount {
         Amount::Ops(ops) if number < ops => {
-            let gap = pace.span / u32::try_from(ops).expect("a scenario's operations are bounded when it is read");
+            let gap = Duration::from_nanos_u128(pace.span.as_nanos() / u128::from(ops));
             Some(slot(number, gap) + jitter.time(Duration::ZERO, gap))
         }
         Amount::Ops(_) => None,

@@ -11,6 +11,9 @@ use crate::network::Place;
 use crate::record::Machine;
 use crate::trace::Item;
 
+/// Who is meant by an address that no machine has.
+const NOBODY: Machine = Machine(u32::MAX);
+
 /// The calls that have no answer yet.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -70,12 +73,15 @@ impl State {
     /// Sends a request.
     pub(super) fn open_call(&mut self, caller: Caller, address: &str, request: Bytes) {
         let from = caller.place();
-        let to = find_machine(self, address).unwrap_or_else(|| panic!("no machine has the address {address}"));
+        let to = find_machine(self, address).unwrap_or(NOBODY);
         let count = self.calls.counts.entry(from).or_default();
         *count += 1;
         let id = from.number() << 40 | *count;
         self.trace.enter(Item::Message, &request);
         self.calls.open.insert(id, Call { caller, to, request, arrived: None, answered: false });
+        if to == NOBODY {
+            return self.answer_call(id, Err(NoAnswer::Refused));
+        }
         if self.network.is_broken(from, Place::Machine(to)) {
             return self.answer_call(id, Err(NoAnswer::Broken));
         }

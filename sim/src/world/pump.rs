@@ -82,10 +82,11 @@ impl World {
             }
             actor
         };
+        actor.take_turn().await;
+        self.run_until(system, |_| actor.has_ended()).await?;
         if let Some(Ended::Panicked(message)) = actor.take_turn().await {
             panic!("the cluster cannot be founded: {message}");
         }
-        self.run_until(system, |_| actor.has_ended()).await?;
         let mut state = self.lock();
         for node in &mut state.machines {
             node.disk.kill();
@@ -198,8 +199,11 @@ impl World {
     async fn bury(&self, machine: Machine, how: Down) {
         let actor = self.lock().machine(machine).process.as_ref().map(|process| process.actor.clone());
         let Some(actor) = actor else { return };
-        // What the code of a dead boot does has no effect; if it panics over the errors it gets, nobody cares.
-        while actor.take_turn().await.is_none() {}
+        // What the code of a dead boot does has no effect; if it panics over the errors it gets, nobody cares. Code that
+        // then waits for anything else waits in vain.
+        if actor.take_turn().await.is_none() {
+            actor.abandon().await;
+        }
         let mut state = self.lock();
         let node = state.machine(machine);
         node.process = None;

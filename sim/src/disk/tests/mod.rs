@@ -182,6 +182,16 @@ fn a_strike_cuts_the_power_at_its_call_and_that_call_is_pending() {
 }
 
 #[test]
+fn of_two_strikes_at_one_call_the_second_strikes_in_the_next_boot() {
+    let disk = disk(1);
+    [4, 5].into_iter().for_each(|event| disk.arm(Strike { event, nth: 1, during: During::Append }));
+    for event in [4, 5] {
+        assert!(disk.boot().write("log", 0, b"x").is_err());
+        assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(event));
+    }
+}
+
+#[test]
 fn a_disarmed_strike_does_not_strike() {
     let disk = disk(1);
     let boot = disk.boot();
