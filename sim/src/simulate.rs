@@ -133,9 +133,12 @@ fn faults_over(state: &mut State, phase: Option<Duration>, idle_since: &std::cel
     if !state.faults_wait() {
         return true;
     }
-    let since = idle_since.get().unwrap_or_else(|| state.time());
-    idle_since.set(Some(since));
-    state.time() >= since + LAST_CHANCE
+    let now = state.time();
+    let since = idle_since.get().unwrap_or(now);
+    if idle_since.replace(Some(since)).is_none() {
+        state.wait_until(since + LAST_CHANCE);
+    }
+    now >= since + LAST_CHANCE
 }
 
 /// Whether everybody has done their work and all replicas hold the same: every node is up and has executed the whole log

@@ -87,7 +87,7 @@ for    = "1s"
 
 [[event]]
 when   = { io = 7, during = "checkpoint", node = "leader" }
-do     = "stall-disk"
+do     = "power-cut"
 
 [[event]]
 when   = { applied = 300 }
@@ -105,6 +105,10 @@ one_way = true
 [[event]]
 at = "0s"
 do = "cut"
+
+[[event]]
+at = "0s"
+do = "stall-disk"
 
 [phases]
 faults = "20s"

@@ -11,6 +11,9 @@ use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Ro
 use crate::state_machine::Command;
 use crate::wire::{self, Malformed};
 
+/// The most statements of one request. Each has a result, and the answer must fit a frame.
+const STATEMENTS_MAX: usize = 10_000;
+
 /// The requests that wait.
 #[derive(Default)]
 pub(super) struct Requests {
@@ -31,7 +34,7 @@ impl<R: Rules> Replica<R> {
             Ok(asked) => asked,
             Err(malformed) => return refuse_malformed(host, id, malformed),
         };
-        if let Err(reason) = self.acceptable(&asked.request, bytes.len()) {
+        if let Err(reason) = acceptable(&asked.request, bytes.len(), self.options.request_bytes_max) {
             return answer(host, id, &Err(Error::Refused(reason)));
         }
         if self.raft.role() == Role::Leader {
@@ -45,22 +48,6 @@ impl<R: Rules> Replica<R> {
             }
             leader => answer(host, id, &Err(Error::NotLeader { leader })),
         }
-    }
-
-    /// Whether a request can be taken on at all, whatever the state of the cluster.
-    fn acceptable(&self, request: &Request, bytes: usize) -> Result<(), String> {
-        let (Asked::Execute(batch) | Asked::Query(batch, _)) = &request.command;
-        let most = self.options.request_bytes_max;
-        if request.session.is_some() {
-            return Err("this node does not keep client sessions; send the request without one".into());
-        }
-        if batch.statements.is_empty() {
-            return Err("the request holds no statement; send at least one".into());
-        }
-        if bytes > most {
-            return Err(format!("the request has {bytes} bytes, {most} is the most; split it into several requests"));
-        }
-        Ok(())
     }
 
     fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
@@ -142,6 +129,46 @@ impl Requests {
     }
 }
 
+/// Whether a request of so many bytes can be taken on at all, whatever the state of the cluster.
+fn acceptable(request: &Request, bytes: usize, bytes_max: usize) -> Result<(), String> {
+    let (Asked::Execute(batch) | Asked::Query(batch, _)) = &request.command;
+    let statements = batch.statements.len();
+    if request.session.is_some() {
+        return Err("this node does not keep client sessions; send the request without one".into());
+    }
+    if statements == 0 {
+        return Err("the request holds no statement; send at least one".into());
+    }
+    if statements > STATEMENTS_MAX {
+        return Err(format!("the request has {statements} statements, {STATEMENTS_MAX} is the most; split it"));
+    }
+    if bytes > bytes_max {
+        return Err(format!("the request has {bytes} bytes, {bytes_max} is the most; split it into several requests"));
+    }
+    Ok(())
+}
+
 fn refuse_malformed<H: Host>(host: &mut H, id: RequestId, malformed: Malformed) {
     answer(host, id, &Err(Error::Refused(format!("the request cannot be read: {malformed}"))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{SqlError, Statement};
+
+    #[test]
+    fn the_longest_answer_to_the_longest_request_fits_a_frame() {
+        let request = |count| {
+            let statements = vec![Statement::new(""); count];
+            Request { session: None, command: Asked::Execute(Batch { statements, atomic: false }) }
+        };
+        assert_eq!(acceptable(&request(STATEMENTS_MAX), 1, 1), Ok(()));
+        assert!(acceptable(&request(STATEMENTS_MAX + 1), 1, 1).is_err());
+        let error = SqlError { code: i32::MAX, message: "€".repeat(1001) };
+        let results = vec![Err(error); STATEMENTS_MAX];
+        let values = crate::state_machine::RESULT_BYTES_MAX;
+        let response: Response = Ok(Reply { index: u64::MAX, term: u64::MAX, results });
+        assert!(wire::encode(&response).len() + values < wire::FRAME_BYTES_MAX);
+    }
 }

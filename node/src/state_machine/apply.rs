@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::execute::{self, RESULT_BYTES_MAX};
-use super::fatal::{Failure, Fatal, refused};
+use super::fatal::{Failure, Fatal, refused, shortened};
 use super::{Command, State, StateMachine, has_sequence, schema_version, store};
 use crate::api::{SqlError, Statement, StatementResult};
 use crate::raft::{Entry, EntryKind, Position, Rule, Rules};
@@ -164,7 +164,7 @@ impl<R: Rules> StateMachine<R> {
                 return Err(Interruption::Lost(place, error));
             }
             let failed = result.is_err();
-            unit.results.push(result);
+            unit.results.push(result.map_err(shortened));
             if failed {
                 return Ok(false);
             }

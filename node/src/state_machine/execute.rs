@@ -9,7 +9,7 @@ use crate::api::{Parameters, Rows, Statement, Value};
 use crate::sqlite::database::{Database, MARK};
 use crate::sqlite::schema;
 
-/// The most that the results of one entry may take together, in bytes.
+/// The most that the names and values of one entry's results may take together, in bytes.
 pub const RESULT_BYTES_MAX: usize = 1 << 20;
 
 /// What a statement did.
@@ -166,6 +166,8 @@ fn collect(prepared: &mut CachedStatement<'_>, budget: &mut usize) -> Result<Row
     if let Some(name) = schema::random_name(columns.iter().map(String::as_str)) {
         return Err(Failure::refused(schema::random_name_refusal(name)));
     }
+    let names = columns.iter().map(|name| 8 + name.len()).sum::<usize>();
+    *budget = budget.checked_sub(names).ok_or_else(too_large)?;
     let mut collected = Vec::new();
     let mut rows = prepared.raw_query();
     while let Some(row) = rows.next().map_err(Failure::of_user)? {

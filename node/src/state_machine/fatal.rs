@@ -90,6 +90,19 @@ impl Failure {
     }
 }
 
+/// The longest message of an error that is part of a result, in characters: it may name what the user wrote, or say what
+/// the user computed.
+const MESSAGE_CHARACTERS_MAX: usize = 1000;
+
+/// The error with a message that is not too long to be kept and sent.
+pub fn shortened(mut error: SqlError) -> SqlError {
+    if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
+        error.message.truncate(end);
+        error.message.push('…');
+    }
+    error
+}
+
 /// A refusal of Lockstep's own.
 pub fn refused(message: impl Into<String>) -> SqlError {
     SqlError { code: 0, message: message.into() }

@@ -3,7 +3,7 @@
 use lockstep_node::api::{Parameters, Statement, Value};
 use lockstep_node::raft::{Correct, EntryKind, Index};
 use lockstep_node::sqlite::reader::open_reader;
-use lockstep_node::state_machine::{Command, Fatal, StateMachine};
+use lockstep_node::state_machine::{Command, Fatal, RESULT_BYTES_MAX, StateMachine};
 
 use super::{Machine, affected, command, converge, entry, log, message, vfs};
 
@@ -119,6 +119,18 @@ fn parameters_that_do_not_fit_are_named() {
     let rows = run("SELECT ?, ?, ?, ?", Parameters::Positional(values.clone())).unwrap().rows;
     assert_eq!(rows[0][0], Value::Null);
     assert_eq!(rows[0][1..], values[1..]);
+}
+
+#[test]
+fn what_an_entry_answers_is_bounded_in_names_and_messages_too() {
+    let mut machine = Machine::new();
+    let name = "n".repeat(100_000);
+    let results = machine.run(&[format!("SELECT 1 AS {name}").as_str(); 20]);
+    let fit = results.iter().take_while(|result| result.is_ok()).count();
+    assert_eq!(fit, RESULT_BYTES_MAX / name.len());
+    assert!(results[fit].as_ref().unwrap_err().message.contains("are larger than"), "{:?}", results[fit]);
+    let error = machine.one(&format!("SELECT * FROM {name}")).unwrap_err();
+    assert!(error.message.starts_with("no such table: nnn") && error.message.chars().count() <= 1001, "{error}");
 }
 
 #[test]

@@ -66,8 +66,26 @@ fn event(table: Table<'_>, voters: u32, phases: &Phases) -> Option<Event> {
         item.at_key().refuse::<()>(format!("`{kind}` has no `{key}`"), "", help);
     }
     let fault = fault(&table, kind, voters);
+    if let Some(Trigger::Io { .. }) = trigger {
+        only_cuts_power(&table, kind);
+    }
     table.finish();
     Some(Event { trigger: trigger?, fault: fault?, lasts, line })
+}
+
+/// A disk call can be cut short only by a loss of power, and only on the machine that makes it.
+fn only_cuts_power(table: &Table<'_>, kind: &str) {
+    let (Some(what), Some(when)) = (table.find("do"), table.find("when")) else { return };
+    if kind != "power-cut" {
+        let help = "let it `do = \"power-cut\"`, or give it a trigger of another kind";
+        let title = format!("`{kind}` cannot strike in the middle of a disk call");
+        return when.contradicts(&what, &title, "this strikes there", "only `power-cut` can", help);
+    }
+    if let Some(target) = table.find("target") {
+        let help = "leave `target` out, and name the node in `when`: { io = 7, node = \"n1\" }";
+        let title = "the power cut has two targets";
+        target.contradicts(&when, title, "and this another", "this strikes the node that makes the disk call", help);
+    }
 }
 
 fn trigger(table: &Table<'_>, voters: u32, phases: &Phases) -> Option<Trigger> {

@@ -120,7 +120,11 @@ fn event_table(out: &mut Writer, event: &Event) {
             out.key("when", inline([format!("mark = {mark}"), format!("node = {node}"), format!("nth = {nth}")]));
         }
     }
-    fault(out, &event.fault);
+    match event.trigger {
+        // It strikes the node that makes the disk call.
+        Trigger::Io { .. } => out.key("do", quoted("power-cut")),
+        _ => fault(out, &event.fault),
+    }
     if let Some(lasts) = event.lasts {
         out.key("for", quoted(write_duration(lasts)));
     }

@@ -170,15 +170,15 @@ impl State {
     pub fn timed_faults_over(&self) -> bool {
         self.faults.list.iter().all(|fault| match fault.status {
             Status::Waiting => !matches!(fault.event.trigger, Trigger::At(..)),
-            Status::Due => false,
             Status::Active(_) => fault.event.lasts.is_none(),
-            Status::Over | Status::Missed => true,
+            // What waits for a target may wait forever, like what waits for its trigger.
+            Status::Due | Status::Over | Status::Missed => true,
         })
     }
 
-    /// Whether some fault still waits for its trigger.
+    /// Whether some fault still waits for its trigger or its target.
     pub fn faults_wait(&self) -> bool {
-        self.faults.list.iter().any(|fault| fault.status == Status::Waiting)
+        self.faults.list.iter().any(|fault| matches!(fault.status, Status::Waiting | Status::Due))
     }
 
     /// Which faults struck.

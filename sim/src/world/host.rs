@@ -12,7 +12,7 @@ use lockstep_node::host::{
 };
 
 use super::calls::Caller;
-use super::machine::Node;
+use super::machine::{Asked, Node};
 use super::{Event, State, World, find_machine};
 use crate::disk::Boot;
 use crate::record::{Detail, Machine, What};
@@ -77,8 +77,8 @@ impl Host for SimHost {
         self.disk.begin_work(what);
         let outcome = job();
         let took = self.disk.end_work();
-        let (machine, boot) = (self.machine, self.boot);
-        self.alive(|state| state.schedule(took, machine, Event::Finished { machine, boot, outcome }));
+        let machine = self.machine;
+        self.alive(|state| state.ask_disk(machine, took, Asked::Job(outcome)));
     }
 
     fn record(&mut self, event: NodeEvent) {
@@ -179,8 +179,8 @@ impl Disk for SimHost {
 
     fn sync(&mut self, files: &[&str], directory: bool) -> Ticket {
         let (ticket, takes) = self.disk.begin_sync(files, directory);
-        let (machine, boot) = (self.machine, self.boot);
-        self.alive(|state| state.schedule(takes, machine, Event::Synced { machine, boot, ticket }));
+        let machine = self.machine;
+        self.alive(|state| state.ask_disk(machine, takes, Asked::Sync(ticket)));
         ticket
     }
 

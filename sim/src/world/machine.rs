@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lockstep_node::host::{Outcome, Ticket};
+
 use super::actor::Actor;
 use super::{Event, Inbox, State};
 use crate::choice::Stream;
@@ -26,8 +28,6 @@ pub struct Node {
     pub(super) held_down: u32,
     /// How many faults stall its disk.
     pub(super) stalls: u32,
-    /// Disk completions that wait for a stall to end.
-    pub(super) stalled: Vec<Event>,
     /// How many times slower the active faults make its disk, each.
     pub(super) slowness: Vec<u32>,
     /// Draws of the node's own, by what they are for.
@@ -46,9 +46,34 @@ pub struct Process {
     pub(super) listens: bool,
     /// Numbers its wishes to be woken; only the newest counts.
     pub(super) timer: u64,
+    /// What it waits for from its disk, by number.
+    pub(super) under_way: BTreeMap<u64, UnderWay>,
+    /// Numbers what it waits for from its disk.
+    pub(super) asked: u64,
+}
+
+/// Something that a disk does.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    /// When it is done, unless the disk stalls or becomes faster.
+    due: Duration,
+    pub(super) what: Asked,
+}
+
+/// What a process asked of its disk.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// A sync.
+    Sync(Ticket),
+    /// A job, which was done at once and whose outcome takes its time.
+    Job(Outcome),
 }
 
 impl Process {
+    pub(super) fn new(boot: u64, actor: Actor, disk: Boot) -> Self {
+        Process { boot, actor, disk, inbox: None, listens: false, timer: 0, under_way: BTreeMap::new(), asked: 0 }
+    }
+
     /// What this boot holds of the disk.
     pub fn disk(&self) -> &Boot {
         &self.disk
@@ -66,7 +91,6 @@ impl Node {
             boots: 0,
             held_down: 0,
             stalls: 0,
-            stalled: Vec::new(),
             slowness: Vec::new(),
             entropy: BTreeMap::new(),
         }
@@ -88,7 +112,18 @@ impl State {
         self.machine(machine).entropy.get_mut(site).expect("inserted above").number()
     }
 
-    /// Slows a disk down, or takes one slowdown back.
+    /// Lets a process's disk be done with something after a time.
+    pub(super) fn ask_disk(&mut self, machine: Machine, takes: Duration, what: Asked) {
+        let due = self.now + takes;
+        let process = self.machine(machine).process.as_mut().expect("only a running process asks its disk");
+        process.asked += 1;
+        let (boot, number) = (process.boot, process.asked);
+        process.under_way.insert(number, UnderWay { due, what });
+        self.schedule(takes, machine, Event::Completed { machine, boot, number });
+    }
+
+    /// Slows a disk down, or takes one slowdown back. What is under way then goes on at the new pace: a fault that is
+    /// over holds up nothing. What is under way when a disk gets slower ends as planned.
     pub(super) fn slow_disk(&mut self, machine: Machine, factor: u32, begins: bool) {
         let node = self.machine(machine);
         if begins {
@@ -97,21 +132,42 @@ impl State {
             let place = node.slowness.iter().position(|active| *active == factor);
             node.slowness.remove(place.expect("a slowdown ends once"));
         }
-        node.disk.set_slowness(node.slowness.iter().product());
+        node.disk.set_slowness(node.slowness.iter().fold(1, |all, factor| all.saturating_mul(*factor)));
+        if !begins {
+            self.hasten(machine, factor);
+        }
     }
 
-    /// Stalls a disk, or ends one stall: after the last one what waited happens.
+    /// Lets what is under way take so many times less of the time that is left.
+    fn hasten(&mut self, machine: Machine, factor: u32) {
+        let now = self.now;
+        let Some(process) = &mut self.machine(machine).process else { return };
+        let boot = process.boot;
+        let mut hastened = Vec::new();
+        for (number, under_way) in &mut process.under_way {
+            let left = under_way.due.saturating_sub(now) / factor;
+            under_way.due = now + left;
+            hastened.push((left, Event::Completed { machine, boot, number: *number }));
+        }
+        // The events that were planned come later and find nothing to complete.
+        hastened.into_iter().for_each(|(left, event)| self.schedule(left, machine, event));
+    }
+
+    /// Stalls a disk, or ends one stall: after the last one what was due meanwhile happens.
     pub(super) fn stall_disk(&mut self, machine: Machine, begins: bool) {
+        let now = self.now;
         let node = self.machine(machine);
         if begins {
             node.stalls += 1;
             return;
         }
         node.stalls = node.stalls.checked_sub(1).expect("a stall ends once");
-        if node.stalls == 0 {
-            for event in std::mem::take(&mut self.machine(machine).stalled) {
-                self.schedule(Duration::ZERO, machine, event);
-            }
+        let (0, Some(process)) = (node.stalls, &node.process) else { return };
+        let boot = process.boot;
+        let due = process.under_way.iter().filter(|(_, under_way)| under_way.due <= now);
+        let due: Vec<u64> = due.map(|(number, _)| *number).collect();
+        for number in due {
+            self.schedule(Duration::ZERO, machine, Event::Completed { machine, boot, number });
         }
     }
 }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use lockstep_node::host::{Input, Outcome, Ticket};
+use lockstep_node::host::Input;
 
 use crate::check::Check;
 use crate::choice::Stream;
@@ -94,10 +94,8 @@ enum Event {
     Answer { call: u64, answer: Result<Bytes, calls::NoAnswer> },
     /// A node asked to be woken.
     Timer { machine: Machine, boot: u64, number: u64 },
-    /// A sync may be complete.
-    Synced { machine: Machine, boot: u64, ticket: Ticket },
-    /// A job is done.
-    Finished { machine: Machine, boot: u64, outcome: Outcome },
+    /// What a process waits for from its disk may be done.
+    Completed { machine: Machine, boot: u64, number: u64 },
     /// A client's pause or patience is over.
     Client { client: u32, number: u64 },
     /// A fault strikes, or ends.

@@ -9,7 +9,7 @@ use super::actor::{Actor, Ended};
 use super::calls::Caller;
 use super::client::Letter;
 use super::faults::Effect;
-use super::machine::Process;
+use super::machine::{Asked, Process};
 use super::{Event, SimHost, State, World, entity};
 use crate::record::{Detail, Down, Machine, Phase, What};
 use crate::systems::System;
@@ -78,8 +78,7 @@ impl World {
             let actor = Actor::spawn(system.found(hosts, &state.scenario.cluster));
             for (machine, disk) in machines.iter().zip(boots) {
                 let actor = actor.clone();
-                state.machine(*machine).process =
-                    Some(Process { boot: 0, actor, disk, inbox: None, listens: false, timer: 0 });
+                state.machine(*machine).process = Some(Process::new(0, actor, disk));
             }
             actor
         };
@@ -123,8 +122,8 @@ impl World {
                     self.give(machine, Input::Timer).await;
                 }
             }
-            Event::Synced { .. } | Event::Finished { .. } => {
-                let completed = self.lock().disk_completes(event);
+            Event::Completed { machine, boot, number } => {
+                let completed = self.lock().disk_completes(machine, boot, number);
                 if let Some((machine, input)) = completed {
                     self.give(machine, input).await;
                 }
@@ -153,7 +152,7 @@ impl World {
             let host = SimHost::new(self.clone(), machine, boot, disk.clone());
             let settings = state.scenario.cluster.clone();
             let actor = Actor::spawn(system.boot(host, &settings));
-            let process = Process { boot, actor, disk, inbox: None, listens: false, timer: 0 };
+            let process = Process::new(boot, actor, disk);
             state.machine(machine).process = Some(process);
             state.record(What::Up(machine));
         }
@@ -204,7 +203,6 @@ impl World {
         let mut state = self.lock();
         let node = state.machine(machine);
         node.process = None;
-        node.stalled.clear();
         state.break_calls_of(machine);
         state.record(What::Down(machine, how));
     }
@@ -341,29 +339,18 @@ impl State {
         node.runs(boot) && node.process.as_ref().is_some_and(|process| process.timer == number)
     }
 
-    /// A sync or a job of a boot that still runs completes, unless its disk is stalled.
-    fn disk_completes(&mut self, event: Event) -> Option<(Machine, Input)> {
-        let (Event::Synced { machine, boot, .. } | Event::Finished { machine, boot, .. }) = &event else {
-            unreachable!("only disk completions come here");
-        };
-        let (machine, boot) = (*machine, *boot);
+    /// A sync or a job of a boot that still runs completes, unless its disk is stalled, or got faster and was done before.
+    fn disk_completes(&mut self, machine: Machine, boot: u64, number: u64) -> Option<(Machine, Input)> {
         let node = self.machine(machine);
-        if !node.runs(boot) {
+        if !node.runs(boot) || node.stalls > 0 {
             return None;
         }
-        if node.stalls > 0 {
-            node.stalled.push(event);
-            return None;
-        }
-        match event {
-            Event::Synced { ticket, .. } => {
-                let disk = &node.process.as_ref().expect("a live boot has a process").disk;
-                let result = disk.complete_sync(ticket);
-                Some((machine, Input::Synced { ticket, result }))
-            }
-            Event::Finished { outcome, .. } => Some((machine, Input::Finished(outcome))),
-            _ => unreachable!("matched above"),
-        }
+        let process = node.process.as_mut().expect("a live boot has a process");
+        let input = match process.under_way.remove(&number)?.what {
+            Asked::Sync(ticket) => Input::Synced { ticket, result: process.disk.complete_sync(ticket) },
+            Asked::Job(outcome) => Input::Finished(outcome),
+        };
+        Some((machine, input))
     }
 
     /// A disk's strike is a fault like any other: it holds the machine down for as long as the scenario says.
