@@ -35,7 +35,8 @@ pub enum Event {
         /// The term.
         term: Term,
     },
-    /// The node grants its vote. Recorded when the core decides; the grant leaves after the vote is durable.
+    /// The node grants its vote. Recorded each time that the grant leaves, after the vote became durable; a candidate's own
+    /// once, when its requests for votes leave. A cluster of one has no need to tell anybody, and records none.
     Voted {
         /// Who asked for it.
         candidate: NodeId,

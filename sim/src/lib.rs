@@ -58,5 +58,6 @@ pub mod trace;
 pub mod worker;
 pub mod workload;
 pub mod world;
+pub mod zoo;
 
 pub use cli::main;

@@ -108,7 +108,6 @@ impl<R: Rules> Raft<R> {
         }
         if self.hard_state.vote.is_none() {
             self.hard_state.vote = Some(from);
-            self.effects.notes.push(Note::Voted { candidate: from, term: self.hard_state.term });
             if !matches!(self.state, State::Follower) {
                 self.become_follower();
             }
@@ -152,7 +151,6 @@ impl<R: Rules> Raft<R> {
         self.elapsed = 0;
         self.draw_election_timeout();
         self.enter(State::Candidate(Votes::new()));
-        self.effects.notes.push(Note::Voted { candidate: self.id, term });
         let last = self.log.last();
         for voter in self.other_voters() {
             self.send_after_sync(voter, Message { term, body: Body::Vote { last } });

@@ -181,13 +181,6 @@ pub enum Note {
         /// The term.
         term: Term,
     },
-    /// The node decided to grant its vote.
-    Voted {
-        /// Who asked.
-        candidate: NodeId,
-        /// The term.
-        term: Term,
-    },
     /// The commit index grew.
     Committed {
         /// To this index.

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::host::{Host, Input, Outcome, Work};
 use crate::log_store::{self, Opened};
 use crate::prove;
-use crate::raft::{self, Batch, Index, Raft, Rules};
+use crate::raft::{self, Batch, Index, Raft, Rules, Term};
 use crate::state_machine::{self, Fatal, StateMachine};
 
 /// Reads the disk and builds a replica that has said nothing yet.
@@ -96,6 +96,7 @@ fn replica<H: Host, R: Rules>(
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),
         durable: Batch(0),
+        asked_in: Term(0),
         ticked: host.monotonic(),
         armed: None,
         options,

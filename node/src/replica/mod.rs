@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::host::{Dead, Host, Input};
 use crate::log_store::{BootError, LogError, LogStore};
-use crate::raft::{self, Batch, Message, NodeId, Note, Position, Raft, Role, Rules};
+use crate::raft::{self, Batch, Body, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
 
@@ -126,6 +126,8 @@ struct Replica<R: Rules> {
     held: VecDeque<(Batch, NodeId, Message)>,
     /// The newest batch known durable.
     durable: Batch,
+    /// The newest term in which this node asked for votes.
+    asked_in: Term,
     /// The monotonic time up to which the core has been told of ticks.
     ticked: Duration,
     /// The monotonic time for which the host was last asked to wake this node.
@@ -192,11 +194,11 @@ impl<R: Rules> Replica<R> {
         let batch = effects.batch;
         self.write(host, batch, effects.hard_state, effects.truncate_from, effects.append)?;
         for (to, message) in effects.msgs_now {
-            self.peers.send(host, to, message);
+            self.send(host, to, message);
         }
         for (to, message) in effects.msgs_after_sync {
             if batch <= self.durable {
-                self.peers.send(host, to, message);
+                self.send(host, to, message);
             } else {
                 self.held.push_back((batch, to, message));
             }
@@ -242,8 +244,22 @@ impl<R: Rules> Replica<R> {
         self.durable = batch;
         host.record(Event::Persisted { index: self.raft.durable() });
         while let Some((_, to, message)) = self.held.pop_front_if(|(waits_for, ..)| *waits_for <= batch) {
-            self.peers.send(host, to, message);
+            self.send(host, to, message);
         }
+    }
+
+    /// Lets a message leave, and with it the vote that it grants.
+    fn send<H: Host>(&mut self, host: &mut H, to: NodeId, message: Message) {
+        let term = message.term;
+        match message.body {
+            Body::VoteReply { granted: true } => host.record(Event::Voted { candidate: to, term }),
+            Body::Vote { .. } if term > self.asked_in => {
+                self.asked_in = term;
+                host.record(Event::Voted { candidate: self.raft.id(), term });
+            }
+            _ => {}
+        }
+        self.peers.send(host, to, message);
     }
 
     fn note<H: Host>(&mut self, host: &mut H, notes: &[Note]) {
@@ -254,7 +270,6 @@ impl<R: Rules> Replica<R> {
             host.record(match note {
                 Note::Role { role, term } => Event::Role { role, term },
                 Note::Follows { leader, term } => Event::Follows { leader, term },
-                Note::Voted { candidate, term } => Event::Voted { candidate, term },
                 Note::Committed { index } => Event::Committed { index },
             });
         }

@@ -321,7 +321,6 @@ fn show_note(NodeId(id): NodeId, note: &Note) -> String {
         Note::Role { role: Role::Candidate, term } => format!("n{id} campaigns in term {term}"),
         Note::Role { role: Role::Leader, term } => format!("n{id} leads term {term}"),
         Note::Follows { leader, term } => format!("n{id} follows n{} in term {term}", leader.0),
-        Note::Voted { candidate, term } => format!("n{id} votes for n{} in term {term}", candidate.0),
         Note::Committed { index } => format!("n{id} commits up to {index}"),
     }
 }

@@ -5,6 +5,7 @@ pub const MARKS: &[(&str, &str)] = &[
     ("leader.elected", "a node became leader"),
     ("leader.changed", "a node became leader that did not lead before it"),
     ("leader.stepped-down", "a leader went back to follower"),
+    ("vote.granted", "a node's vote left for a candidate, itself included"),
     ("log.appended", "a node wrote an entry to its log"),
     ("log.truncated", "a node cut entries off its log that a leader contradicted"),
     ("log.torn-tail", "a node found the tail of its log torn at boot and trimmed it"),

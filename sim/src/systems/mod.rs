@@ -28,7 +28,8 @@ pub trait System: Sync {
     /// future is done.
     fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running;
 
-    /// One boot of a node: runs until the host says that the boot is over.
+    /// One boot of a node: runs until the host says that the boot is over. The host may be used in the future only: the
+    /// world waits while this function itself runs.
     fn boot(&self, host: SimHost, cluster: &Cluster) -> Running;
 
     /// The file that holds a node's database now, of the files on its disk.

@@ -139,7 +139,8 @@ impl Ledger {
             Event::TornTail { .. } => vec!["log.torn-tail"],
             Event::Stopped { .. } => vec!["node.stopped"],
             Event::Forwarded { .. } => vec!["request.forwarded"],
-            Event::Follows { .. } | Event::Voted { .. } => vec![],
+            Event::Voted { .. } => vec!["vote.granted"],
+            Event::Follows { .. } => vec![],
         }
     }
 }

@@ -1,0 +1,85 @@
+//! Systems of somebody's own that break the testbed's rules: how the tool ends, and what it says.
+//!
+//! This program is also the tool with those systems, as it would be in a crate of its own: it starts itself as such.
+
+use std::process::{Command, ExitCode, Output};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use lockstep_node::host::Network;
+use lockstep_sim::scenario::model::Cluster;
+use lockstep_sim::systems::lockstep::LOCKSTEP;
+use lockstep_sim::systems::{Running, System};
+use lockstep_sim::world::SimHost;
+
+/// Lockstep, with something added to every boot.
+struct With {
+    name: &'static str,
+    at_boot: fn(&mut SimHost),
+}
+
+/// Lets the process id, which no seed decides, reach a message.
+static LEAKY: With =
+    With { name: "leaky", at_boot: |host| host.send("n1", std::process::id().to_le_bytes().to_vec().into()) };
+
+/// Ends the whole process.
+static DEADLY: With = With { name: "deadly", at_boot: |_| std::process::abort() };
+
+impl System for With {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running {
+        LOCKSTEP.found(hosts, cluster)
+    }
+
+    fn boot(&self, mut host: SimHost, cluster: &Cluster) -> Running {
+        let (at_boot, cluster) = (self.at_boot, cluster.clone());
+        Box::pin(async move {
+            at_boot(&mut host);
+            LOCKSTEP.boot(host, &cluster).await;
+        })
+    }
+
+    fn database(&self, files: &[String]) -> Option<String> {
+        LOCKSTEP.database(files)
+    }
+
+    fn reports_events(&self) -> bool {
+        true
+    }
+}
+
+fn main() -> ExitCode {
+    let first = std::env::args().nth(1).unwrap_or_default();
+    if first == "run" || first == "--worker" {
+        return lockstep_sim::main(&[&LEAKY, &DEADLY]);
+    }
+    let trials = vec![
+        Trial::test("a_run_that_no_seed_decides_is_found", || {
+            let output = run(&LEAKY);
+            expect(&output, 4, "nondeterministic: two runs of this seed differ")
+        }),
+        Trial::test("a_worker_that_dies_is_reported_with_its_seed", || expect(&run(&DEADLY), 101, "--seed 1")),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Runs a scenario on a system with the tool that this program is.
+fn run(system: &With) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = format!("workload = [{{ kind = \"bank\", ops = 5 }}]\n[cluster]\nsystem = \"{}\"\n", system.name);
+    std::fs::write(folder.path().join("mine.toml"), text).expect("the file is written");
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut command = Command::new(program);
+    command.args(["run", "mine.toml", "--seeds", "1..2"]).current_dir(folder.path());
+    command.output().expect("the tool starts")
+}
+
+fn expect(output: &Output, code: i32, text: &str) -> Result<(), Failed> {
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    match output.status.code() == Some(code) && said.contains(text) {
+        true => Ok(()),
+        false => Err(format!("expected exit code {code} and {text:?}, but {}:\n{said}", output.status).into()),
+    }
+}
