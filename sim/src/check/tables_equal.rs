@@ -34,11 +34,11 @@ impl Check for TablesEqual {
         };
         let odd: BTreeSet<Machine> = lines.iter().flat_map(|line| line.odd(&dumps)).collect();
         let tables: BTreeSet<&str> = lines.iter().map(|line| line.table).collect();
-        let named = |names: Vec<String>| names.join(" and ");
         let summary = format!(
-            "{} differs on {}: {} value{} of key {}{}",
-            named(tables.iter().map(ToString::to_string).collect()),
-            named(odd.iter().map(ToString::to_string).collect()),
+            "{} {} on {}: {} value{} of key {}{}",
+            listed(tables.iter().map(ToString::to_string).collect()),
+            if tables.len() == 1 { "differs" } else { "differ" },
+            listed(odd.iter().map(ToString::to_string).collect()),
             lines.len(),
             if lines.len() == 1 { "," } else { "s, the first" },
             first.key,
@@ -47,6 +47,14 @@ impl Check for TablesEqual {
         let mut violation = violation(summary, odd.first().copied(), None);
         violation.details = render(&lines, &dumps);
         Finding::Violated(violation)
+    }
+}
+
+/// Names in a sentence: `a, b and c`.
+fn listed(names: Vec<String>) -> String {
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
     }
 }
 
@@ -235,6 +243,12 @@ mod tests {
         assert_eq!(summary(TablesEqual, &evidence).as_deref(), Some(text));
         let expected = ["accounts             n1     n2     n3", "  2       balance   100    100     70<"];
         assert_eq!(differences(&evidence), expected);
+    }
+
+    #[test]
+    fn names_are_listed_as_in_a_sentence() {
+        let text = |names: &[&str]| listed(names.iter().map(ToString::to_string).collect());
+        assert_eq!([text(&["a"]), text(&["a", "b"]), text(&["a", "b", "c"])], ["a", "a and b", "a, b and c"]);
     }
 
     #[test]

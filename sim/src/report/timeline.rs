@@ -161,7 +161,7 @@ impl Nodes {
         self.standing.iter().enumerate().map(glyph).collect()
     }
 
-    /// The machines outside the largest group that still hear each other.
+    /// The machines that do not hear a majority, themselves included.
     fn cut_off(&self) -> BTreeSet<usize> {
         let cut: BTreeSet<(usize, usize)> = self.cuts.values().flatten().copied().collect();
         let mut left: BTreeSet<usize> = (0..self.standing.len()).collect();
@@ -179,9 +179,8 @@ impl Nodes {
             }
             groups.push(group);
         }
-        let largest = groups.iter().map(Vec::len).max().unwrap_or(0);
-        let kept = groups.iter().position(|group| group.len() == largest);
-        groups.into_iter().enumerate().filter(|(place, _)| Some(*place) != kept).flat_map(|(_, group)| group).collect()
+        let is_majority = |group: &Vec<usize>| group.len() * 2 > self.standing.len();
+        groups.into_iter().filter(|group| !is_majority(group)).flatten().collect()
     }
 }
 
@@ -209,10 +208,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn machines_outside_the_largest_group_are_cut_off() {
+    fn machines_outside_the_majority_are_cut_off() {
         let cuts = BTreeMap::from([(0, links("partition n1–n2 n1–n3 for 3s"))]);
         let nodes = Nodes { standing: vec!['.'; 3], cuts, ..Nodes::default() };
         assert_eq!(nodes.glyphs(None), ['|', '.', '.']);
         assert_eq!(nodes.glyphs(Some(Machine(2))), ['|', '.', '!']);
+    }
+
+    #[test]
+    fn without_a_majority_everybody_is_cut_off() {
+        let cuts = BTreeMap::from([(0, links("partition n1–n2 n1–n3 n2–n3 for 3s"))]);
+        let nodes = Nodes { standing: vec!['.', 'L', 'c'], cuts, ..Nodes::default() };
+        assert_eq!(nodes.glyphs(None), ['|', 'L', '|']);
     }
 }
