@@ -19,8 +19,7 @@ impl Rules for Broken {
 }
 
 /// Acknowledges, and counts for a majority, what no sync has made durable.
-pub static ANSWERS_BEFORE_SYNC: Lockstep<Broken> =
-    Lockstep::new("answers-before-sync", Broken(Rule::AnswerAfterSync));
+pub static ANSWERS_BEFORE_SYNC: Lockstep<Broken> = Lockstep::new("answers-before-sync", Broken(Rule::AnswerAfterSync));
 
 /// Does not write down for whom it voted: it can vote again in the same term after a restart.
 pub static FORGETS_VOTES: Lockstep<Broken> = Lockstep::new("forgets-votes", Broken(Rule::RememberVote));
