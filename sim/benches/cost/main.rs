@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lockstep_sim::check::PROPERTIES;
+use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
 use lockstep_sim::scenario::model::Scenario;
 use lockstep_sim::scenario::{Known, Origin, parse};
@@ -132,6 +133,6 @@ fn scenario(text: &str) -> Arc<Scenario> {
 fn passed(scenario: &Arc<Scenario>, seed: u64) -> Run {
     let run = simulate(&LOCKSTEP, scenario, seed, &Options::default());
     assert_eq!(run.evidence.gave_up, None, "seed {seed}");
-    assert_eq!(run.failure(), None, "seed {seed}");
+    assert_eq!(failure(&run), None, "seed {seed}");
     run
 }
