@@ -10,6 +10,10 @@ use super::value::{self, Wrong};
 /// The most voters.
 const VOTERS_MAX: u32 = 9;
 
+/// The shortest time between heartbeats or without one. Nodes count whole milliseconds: of anything shorter nothing but
+/// rounding would be left.
+const TIMING_MIN: Duration = Duration::from_millis(5);
+
 /// Stands in for a length that is wrong.
 const FAULTS_LONG: Duration = Duration::from_secs(600);
 
@@ -48,7 +52,7 @@ fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
         election: election.as_ref().and_then(election_range).unwrap_or(default.election),
         heartbeat: heartbeat
             .as_ref()
-            .and_then(|item| item.parse(value::positive_duration))
+            .and_then(|item| counted(item, item.parse(value::positive_duration)?))
             .unwrap_or(default.heartbeat),
     };
     if timing.heartbeat * 2 > timing.election.0
@@ -74,7 +78,24 @@ fn election_range(item: &Item<'_>) -> Option<(Duration, Duration)> {
             "let the second end be about twice the first, for instance \"150ms..300ms\"",
         ));
     }
-    Some((least, most))
+    Some((counted(item, least)?, counted(item, most)?))
+}
+
+/// A time as nodes count it.
+fn counted(item: &Item<'_>, time: Duration) -> Option<Duration> {
+    let whole = Duration::from_millis(u64::try_from(time.as_millis()).expect("a scenario's times have a bound"));
+    let shown = value::write_duration(time);
+    if whole != time {
+        let help = format!("for instance \"{}\"", value::write_duration(whole.max(TIMING_MIN)));
+        let label = format!("nodes count milliseconds, and {shown} is not a whole number of them");
+        return item.wrong(Wrong::new("needs whole milliseconds", label, help));
+    }
+    if time < TIMING_MIN {
+        let label = format!("nodes count whole milliseconds, and {shown} are too few of them");
+        let help = format!("the least is {}", value::write_duration(TIMING_MIN));
+        return item.wrong(Wrong::new("is too short", label, help));
+    }
+    Some(time)
 }
 
 /// `[network]`.

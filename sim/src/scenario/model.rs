@@ -53,7 +53,7 @@ pub struct Cluster {
     pub raft: RaftTiming,
 }
 
-/// `[cluster] raft`: timing.
+/// `[cluster] raft`: timing, in whole milliseconds, of which there are at least five: nodes count them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RaftTiming {
     /// The shortest and the longest election timeout.
