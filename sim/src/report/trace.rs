@@ -94,6 +94,7 @@ fn node(event: &Event) -> (&'static str, String) {
 pub(super) fn down(down: &Down) -> String {
     match down {
         Down::Killed => "killed".into(),
+        Down::PowerCut { kept: 0, lost: 0, torn: 0 } => "loses power; all it had written was synced".into(),
         Down::PowerCut { kept, lost, torn } => {
             format!("loses power; unsynced writes: {kept} kept, {lost} lost, {torn} torn")
         }
@@ -122,5 +123,12 @@ mod tests {
         let line = line(&lead(1, 4));
         assert!(FAMILIES.contains(&line.family));
         assert_eq!(line.to_string(), "  1.000000s   n2  raft     leader of term 4");
+    }
+
+    #[test]
+    fn a_power_cut_of_a_quiet_machine_counts_nothing() {
+        assert_eq!(down(&Down::PowerCut { kept: 0, lost: 0, torn: 0 }), "loses power; all it had written was synced");
+        let some = down(&Down::PowerCut { kept: 1, lost: 0, torn: 2 });
+        assert_eq!(some, "loses power; unsynced writes: 1 kept, 0 lost, 2 torn");
     }
 }
