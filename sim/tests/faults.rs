@@ -104,6 +104,59 @@ fn code_that_outlives_its_boot_is_dropped_and_an_unknown_address_refuses() {
     assert_eq!(ends.collect::<Vec<_>>(), [Down::Killed]);
 }
 
+/// `n1` calls `n2` whenever it boots, and stops when it has the answer.
+struct OneCall;
+
+impl System for OneCall {
+    fn name(&self) -> &'static str {
+        "one-call"
+    }
+
+    fn found(&self, _: Vec<SimHost>, _: &Cluster) -> Running {
+        Box::pin(async {})
+    }
+
+    fn boot(&self, mut host: SimHost, _: &Cluster) -> Running {
+        Box::pin(async move {
+            host.listen();
+            if host.label() == "n1" {
+                host.call("n2", CallId(1), Bytes::new());
+            }
+            while let Ok(input) = host.next().await {
+                match input {
+                    Input::Request { id, .. } => host.respond(id, Bytes::new()),
+                    Input::Response { answer, .. } => panic!("the answer is {answer:?}"),
+                    _ => {}
+                }
+            }
+        })
+    }
+
+    fn database(&self, _: &[String]) -> Option<String> {
+        None
+    }
+
+    fn reports_events(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_cut_stops_an_answer_that_is_on_its_way_however_short_it_is() {
+    // The answer is on its way from 100 ms to 200 ms.
+    let answer = |at: &str| {
+        let cut = format!("event = [{{ at = \"{at}\", do = \"cut\", from = \"n1\", to = \"n2\", for = \"10ms\" }}]");
+        let run = run_on(&OneCall, &format!("{cut}\nphases.faults = \"1s\"\nnetwork.latency = \"100ms\""), 1);
+        let ends = run.evidence.records.into_iter().filter_map(|recorded| match recorded.what {
+            What::Down(_, Down::Panicked(message)) => Some(message),
+            _ => None,
+        });
+        ends.collect::<String>()
+    };
+    assert!(answer("150ms").ends_with("the answer is Err(Broken)"), "{}", answer("150ms"));
+    assert!(answer("250ms").ends_with("the answer is Ok(b\"\")"), "{}", answer("250ms"));
+}
+
 #[test]
 #[should_panic(expected = "the cluster cannot be founded")]
 fn a_cluster_that_cannot_be_founded_is_not_run() {

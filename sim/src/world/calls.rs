@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) arrived: Option<u64>,
     /// Whether an answer is on its way.
     answered: bool,
+    /// Whether a cut broke the connection: what is on its way does not arrive.
+    broken: bool,
 }
 
 /// Who called.
@@ -78,7 +80,7 @@ impl State {
         *count += 1;
         let id = from.number() << 40 | *count;
         self.trace.enter(Item::Message, &request);
-        self.calls.open.insert(id, Call { caller, to, request, arrived: None, answered: false });
+        self.calls.open.insert(id, Call { caller, to, request, arrived: None, answered: false, broken: false });
         if to == NOBODY {
             return self.answer_call(id, Err(NoAnswer::Refused));
         }
@@ -106,16 +108,22 @@ impl State {
         self.future.push(at, caller.entity(), Event::Answer { call: id, answer });
     }
 
-    /// An answer arrives: the call is over.
-    pub(super) fn close_call(&mut self, id: u64) -> Option<Call> {
-        self.calls.open.remove(&id)
+    /// An answer arrives, or the news that a cut stopped it: the call is over.
+    pub(super) fn close_call(
+        &mut self,
+        id: u64,
+        answer: Result<Bytes, NoAnswer>,
+    ) -> Option<(Caller, Result<Bytes, NoAnswer>)> {
+        let call = self.calls.open.remove(&id)?;
+        Some((call.caller, if call.broken { Err(NoAnswer::Broken) } else { answer }))
     }
 
-    /// Breaks the connections that the present cuts do not let through.
+    /// Breaks the connections that the present cuts do not let through, with the answers on them.
     pub(super) fn break_cut_calls(&mut self) {
-        let network = &self.network;
-        let broken = |call: &Call| network.is_broken(call.caller.place(), Place::Machine(call.to));
-        let ids: Vec<u64> = self.calls.open.iter().filter(|(_, call)| broken(call)).map(|(id, _)| *id).collect();
+        let State { calls, network, .. } = self;
+        let cut = |call: &Call| network.is_broken(call.caller.place(), Place::Machine(call.to));
+        let broken = calls.open.iter_mut().filter(|(_, call)| cut(call));
+        let ids: Vec<u64> = broken.map(|(id, call)| (*id, call.broken = true).0).collect();
         ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));
     }
 

@@ -258,8 +258,8 @@ impl World {
     }
 
     fn answer_arrives(&self, call: u64, answer: Result<bytes::Bytes, super::calls::NoAnswer>) {
-        let Some(closed) = self.lock().close_call(call) else { return };
-        match closed.caller {
+        let Some((caller, answer)) = self.lock().close_call(call, answer) else { return };
+        match caller {
             Caller::Client { client, number } => self.send_letter(client, Letter::Answer(number, answer)),
             Caller::Node { machine, boot, call } => {
                 let runs = self.lock().machine(machine).runs(boot);
