@@ -21,8 +21,11 @@ pub(super) struct Applier<R: Rules> {
     applied: Position,
     /// The time given to the newest entry that this node proposed, in microseconds since 1970.
     newest_time_us: u64,
-    /// Frames in SQLite's log that no checkpoint has copied.
+    /// Frames in SQLite's log.
     wal_frames: u32,
+    /// Frames that the last checkpoint left there. A reader may have kept it from copying all, so the next one waits until
+    /// the log has grown again.
+    frames_left: u32,
     digest_every: u64,
     /// Digests at reported indexes, oldest first, until a newer one of them is durable.
     reports: VecDeque<(Index, Digest)>,
@@ -45,6 +48,7 @@ impl<R: Rules> Applier<R> {
         Applier {
             applied: state_machine.applied(),
             wal_frames: state_machine.wal_frames(),
+            frames_left: 0,
             newest_time_us: 0,
             digest_every: options.digest_every,
             reports: VecDeque::new(),
@@ -57,7 +61,7 @@ impl<R: Rules> Applier<R> {
         if self.idle.is_none() {
             return;
         }
-        if self.wal_frames >= options.checkpoint_frames {
+        if self.wal_frames.saturating_sub(self.frames_left) >= options.checkpoint_frames {
             return self.run(host, Work::Checkpoint, |machine| machine.checkpoint().map(Step::Checkpointed));
         }
         let last = raft.apply_to().min(Index(self.applied.index.0 + options.apply_entries_max as u64));
@@ -94,7 +98,10 @@ impl<R: Rules> Applier<R> {
         self.idle = Some(done.state_machine);
         match done.outcome? {
             Step::Applied(entries) => entries.into_iter().for_each(|entry| self.executed(host, entry, requests)),
-            Step::Checkpointed(checkpoint) => host.record(Event::Checkpointed { durable: checkpoint.durable }),
+            Step::Checkpointed(checkpoint) => {
+                self.frames_left = self.wal_frames;
+                host.record(Event::Checkpointed { durable: checkpoint.durable });
+            }
         }
         Ok(())
     }
