@@ -41,8 +41,8 @@ pub struct Peer {
     /// The sender's digest at its newest applied and durable index that is divisible by the cluster's interval. It
     /// comes with acknowledgements.
     pub digest: Option<(Index, Digest)>,
-    /// What it says.
-    pub message: Message,
+    /// What it says. Without a message it is a greeting, which tells of the sender's boot and nothing else.
+    pub message: Option<Message>,
 }
 
 /// A request on its way to the leader.

@@ -31,7 +31,7 @@ use crate::state_machine::Fatal;
 use crate::wire;
 
 use apply::Applier;
-use peers::Peers;
+use peers::{Opened, Peers};
 use requests::Requests;
 
 /// How a node is set up. Every node of a cluster should have the same.
@@ -139,6 +139,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 impl<R: Rules> Replica<R> {
     async fn serve<H: Host>(mut self, host: &mut H) -> Stop {
+        self.peers.greet_all(host);
         loop {
             if let Err(stop) = self.turn(host) {
                 return stop;
@@ -157,11 +158,11 @@ impl<R: Rules> Replica<R> {
     fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
         self.tick(host);
         match input {
-            Input::Message { from: _, bytes } => {
-                if let Some((from, message)) = self.peers.open(&bytes) {
-                    self.raft.step(raft::Input::Message { from, message });
-                }
-            }
+            Input::Message { from: _, bytes } => match self.peers.open(&bytes) {
+                Opened::Message(from, message) => self.raft.step(raft::Input::Message { from, message }),
+                Opened::Outdated(from) => self.peers.greet(host, from),
+                Opened::Nothing => {}
+            },
             Input::Request { id, bytes } => self.asked(host, id, &bytes),
             Input::Response { call, answer } => self.requests.passed_back(host, call, answer),
             Input::Timer => self.armed = None,

@@ -10,6 +10,16 @@ use crate::raft::{Body, Configuration, Entry, EntryKind, Index, Message, NodeId}
 use crate::sqlite::Digest;
 use crate::wire::{self, Peer};
 
+/// What an envelope holds for this boot of this node.
+pub(super) enum Opened {
+    /// A message.
+    Message(NodeId, Message),
+    /// Nothing: it was meant for an earlier boot, and its sender does not know of this one.
+    Outdated(NodeId),
+    /// Nothing, and nobody needs to be told.
+    Nothing,
+}
+
 /// What a node knows of the others.
 pub(super) struct Peers {
     cluster: ClusterId,
@@ -51,29 +61,45 @@ impl Peers {
 
     /// Sends a message. A peer without a known address cannot be reached; it will be once a configuration names it.
     pub(super) fn send<H: Host>(&self, host: &mut H, to: NodeId, message: Message) {
+        self.post(host, to, Some(message));
+    }
+
+    /// Tells a peer of this boot. Until it knows, whatever it sends is meant for an earlier one and dropped here.
+    pub(super) fn greet<H: Host>(&self, host: &mut H, to: NodeId) {
+        self.post(host, to, None);
+    }
+
+    /// Tells everybody else of this boot.
+    pub(super) fn greet_all<H: Host>(&self, host: &mut H) {
+        self.addresses.keys().filter(|peer| **peer != self.id).for_each(|peer| self.greet(host, *peer));
+    }
+
+    fn post<H: Host>(&self, host: &mut H, to: NodeId, message: Option<Message>) {
         let Some(address) = self.addresses.get(&to) else { return };
-        let digest = if matches!(message.body, Body::Appended { .. }) { self.digest } else { None };
+        let acknowledges = message.as_ref().is_some_and(|message| matches!(message.body, Body::Appended { .. }));
         let frame = Peer {
             cluster: self.cluster,
             from: self.id,
             to,
             from_epoch: self.epoch,
             to_epoch: self.epochs.get(&to).copied().unwrap_or(0),
-            digest,
+            digest: if acknowledges { self.digest } else { None },
             message,
         };
         host.send(address, wire::encode(&frame));
     }
 
-    /// Takes a message out of its envelope, unless it is damaged, meant for somebody else, or from or to an earlier boot.
-    pub(super) fn open(&mut self, bytes: &Bytes) -> Option<(NodeId, Message)> {
-        let frame: Peer = wire::decode(bytes).ok()?;
+    /// Opens an envelope. What is damaged, meant for somebody else, or from an earlier boot is nothing.
+    pub(super) fn open(&mut self, bytes: &Bytes) -> Opened {
+        let Ok(frame) = wire::decode::<Peer>(bytes) else { return Opened::Nothing };
         let newest = self.epochs.get(&frame.from).copied().unwrap_or(0);
-        let meant_for_this_boot = frame.to_epoch == 0 || frame.to_epoch == self.epoch;
-        if frame.cluster != self.cluster || frame.to != self.id || frame.from_epoch < newest || !meant_for_this_boot {
-            return None;
+        if frame.cluster != self.cluster || frame.to != self.id || frame.from_epoch < newest {
+            return Opened::Nothing;
         }
         self.epochs.insert(frame.from, frame.from_epoch);
-        Some((frame.from, frame.message))
+        if frame.to_epoch != 0 && frame.to_epoch != self.epoch {
+            return Opened::Outdated(frame.from);
+        }
+        frame.message.map_or(Opened::Nothing, |message| Opened::Message(frame.from, message))
     }
 }

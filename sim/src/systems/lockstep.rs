@@ -50,7 +50,11 @@ impl<R: Rules + Sync> System for Lockstep<R> {
     }
 
     fn describe(&self, datagram: &[u8]) -> String {
-        wire::decode::<Peer>(datagram).map_or_else(|malformed| malformed.to_string(), |frame| words(&frame.message))
+        match wire::decode::<Peer>(datagram) {
+            Ok(Peer { message: Some(message), .. }) => words(&message),
+            Ok(Peer { from_epoch, .. }) => format!("this is my boot {from_epoch}"),
+            Err(malformed) => malformed.to_string(),
+        }
     }
 
     fn reports_events(&self) -> bool {
