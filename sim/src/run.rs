@@ -37,6 +37,8 @@ pub struct Evidence {
     pub gave_up: Option<String>,
     /// Which of the scenario's events struck, by their place in its list.
     pub struck: Vec<bool>,
+    /// How many peer messages each of the scenario's events stopped by a cut.
+    pub stopped: Vec<u64>,
     /// How often each mark was reached.
     pub marks: BTreeMap<String, u64>,
 }

@@ -7,7 +7,7 @@ use crate::check;
 use crate::inspect::inspect;
 use crate::record::Phase;
 use crate::run::{Evidence, Run};
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Phases, Scenario};
 use crate::systems::System;
 use crate::trace::Trace;
 use crate::workload;
@@ -71,6 +71,7 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
             settled_after,
             gave_up,
             struck: state.struck(),
+            stopped: state.stopped(),
             marks: state.ledger.marks(),
         };
         (state.ledger.take_checks(), state.ledger.violated.take(), evidence)
@@ -97,7 +98,7 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
         world.lock().wait_until(faults);
     }
     let idle_since = std::cell::Cell::new(None);
-    let over = |state: &mut State| violated(state) || faults_over(state, scenario.phases.faults, &idle_since);
+    let over = |state: &mut State| violated(state) || faults_over(state, &scenario.phases, &idle_since);
     world.run_until(system, over).map_err(limit)?;
 
     world.heal();
@@ -122,13 +123,17 @@ fn violated(state: &State) -> bool {
     state.ledger.violated.is_some()
 }
 
-/// Whether the fault phase is over: at its time, or when every fault has ended and every operation has returned.
-fn faults_over(state: &mut State, phase: Option<Duration>, idle_since: &std::cell::Cell<Option<Duration>>) -> bool {
-    if let Some(phase) = phase {
+/// Whether the fault phase is over: at its time, or when every fault has ended and every operation has returned. A fault
+/// that lasts until the heal may let none return: then the phase is over after as long a silence as `phases.settle`.
+fn faults_over(state: &mut State, phases: &Phases, idle_since: &std::cell::Cell<Option<Duration>>) -> bool {
+    if let Some(phase) = phases.faults {
         return state.time() >= phase;
     }
-    if !(state.clients_finished() && state.timed_faults_over()) {
+    if !state.timed_faults_over() {
         return false;
+    }
+    if !state.clients_finished() {
+        return state.fault_lasts() && state.time() >= state.quiet_since + phases.settle;
     }
     if !state.faults_wait() {
         return true;

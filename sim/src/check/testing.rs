@@ -134,6 +134,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         settled_after: Some(Duration::from_millis(480)),
         gave_up: None,
         struck: Vec::new(),
+        stopped: Vec::new(),
         marks: BTreeMap::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Reasons why a run that violates nothing says nothing.
 
 use crate::history::Outcome;
-use crate::record::{Down, What};
+use crate::record::{Down, FaultRecord, Recorded, What};
 use crate::run::Evidence;
 use crate::scenario::model::{Event, Fault, Trigger, WorkloadKind};
 
@@ -67,27 +67,35 @@ fn remedy(trigger: &Trigger) -> String {
     }
 }
 
-/// Faults that struck and changed nothing.
+/// Faults that struck and changed nothing, each judged by itself.
 fn toothless(evidence: &Evidence) -> Vec<String> {
-    let struck = |fault: fn(&Fault) -> bool| {
-        let events = evidence.scenario.events.iter().zip(&evidence.struck);
-        events.filter(|(event, struck)| **struck && fault(&event.fault)).map(|(event, _)| named(event)).next()
+    let events = evidence.scenario.events.iter().zip(&evidence.struck).enumerate();
+    let reason = |(place, (event, struck)): (usize, (&Event, &bool))| {
+        let (without_effect, remedy) = match event.fault {
+            Fault::Partition(_) | Fault::Cut { .. } => {
+                (evidence.stopped.get(place) == Some(&0), "dropped no message; let it last longer than a heartbeat")
+            }
+            Fault::PowerCut(_) | Fault::Kill(_) => {
+                (!ended_a_process(evidence, place), "ended no process; choose a target that is up")
+            }
+            Fault::SlowDisk { .. } | Fault::StallDisk(_) => (false, ""),
+        };
+        (*struck && without_effect).then(|| format!("{} {remedy}", named(event)))
     };
-    let mut reasons = Vec::new();
-    if evidence.counts.messages_dropped == 0
-        && let Some(event) = struck(|fault| matches!(fault, Fault::Partition(_) | Fault::Cut { .. }))
-    {
-        reasons.push(format!("{event} dropped no message; let it last longer than a heartbeat"));
-    }
-    let went_down = |recorded: &&crate::record::Recorded| {
-        matches!(recorded.what, What::Down(_, Down::Killed | Down::PowerCut { .. }))
+    events.filter_map(reason).collect()
+}
+
+/// Whether a process ended by this event: what it does is recorded between its own beginning and that of the next one.
+fn ended_a_process(evidence: &Evidence, event: usize) -> bool {
+    let strikes = |recorded: &Recorded| match &recorded.what {
+        What::Fault(FaultRecord { event, struck: true, .. }) => Some(*event),
+        _ => None,
     };
-    if !evidence.records.iter().any(|recorded| went_down(&recorded))
-        && let Some(event) = struck(|fault| matches!(fault, Fault::PowerCut(_) | Fault::Kill(_)))
-    {
-        reasons.push(format!("{event} ended no process; choose a target that is up"));
-    }
-    reasons
+    let records = evidence.records.iter().skip_while(|recorded| strikes(recorded) != Some(event));
+    records
+        .skip(1)
+        .take_while(|recorded| strikes(recorded).is_none())
+        .any(|recorded| matches!(recorded.what, What::Down(_, Down::Killed | Down::PowerCut { .. })))
 }
 
 fn unreached(evidence: &Evidence) -> Vec<String> {
@@ -115,13 +123,34 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::check::testing::{acknowledged_transfer, bank_evidence, power_cut_event};
+    use crate::check::testing::{acknowledged_transfer, at, bank_evidence, power_cut_event};
+    use crate::record::Machine;
+    use crate::scenario::model::Selector;
 
     #[test]
     fn a_run_in_which_something_happened_is_not_vacuous() {
         let mut evidence = bank_evidence(&[&[1]]);
         evidence.history.operations.push(acknowledged_transfer(1, 1));
         assert_eq!(vacuous(&evidence), [""; 0]);
+    }
+
+    #[test]
+    fn each_fault_is_judged_by_itself() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        evidence.history.operations.push(acknowledged_transfer(1, 1));
+        let groups = vec![vec![Selector::Leader], vec![Selector::Rest]];
+        let partition = Event { fault: Fault::Partition(groups), ..power_cut_event(0) };
+        let events = [power_cut_event(1), power_cut_event(2), partition.clone(), partition];
+        let events = events.into_iter().zip(1..).map(|(event, line)| Event { line, ..event });
+        Arc::get_mut(&mut evidence.scenario).unwrap().events = events.collect();
+        evidence.struck = vec![true; 4];
+        evidence.stopped = vec![0, 0, 5, 0];
+        let strikes = |event| at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new() }));
+        evidence.records.extend([strikes(0), at(2.0, What::Down(Machine(0), Down::Killed)), strikes(1)]);
+        let reasons = vacuous(&evidence);
+        assert_eq!(reasons.len(), 2, "{reasons:?}");
+        assert!(reasons[0].starts_with("the power-cut on line 2 ended no process"), "{reasons:?}");
+        assert!(reasons[1].starts_with("the partition on line 4 dropped no message"), "{reasons:?}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct Faults {
 struct Scheduled {
     event: model::Event,
     status: Status,
+    /// How many messages it stopped.
+    stopped: u64,
     /// Draws its time and its targets.
     choices: Stream,
 }
@@ -58,6 +60,7 @@ impl Faults {
         let scheduled = |(place, event): (usize, &model::Event)| Scheduled {
             event: event.clone(),
             status: Status::Waiting,
+            stopped: 0,
             choices: Stream::new(trace, seed, "fault", place as u64),
         };
         Faults { list: scenario.events.iter().enumerate().map(scheduled).collect() }
@@ -176,6 +179,12 @@ impl State {
         })
     }
 
+    /// Whether some fault goes on until the heal.
+    pub fn fault_lasts(&self) -> bool {
+        let lasts = |fault: &Scheduled| matches!(fault.status, Status::Active(_)) && fault.event.lasts.is_none();
+        self.faults.list.iter().any(lasts)
+    }
+
     /// Whether some fault still waits for its trigger or its target.
     pub fn faults_wait(&self) -> bool {
         self.faults.list.iter().any(|fault| matches!(fault.status, Status::Waiting | Status::Due))
@@ -185,6 +194,20 @@ impl State {
     pub fn struck(&self) -> Vec<bool> {
         let struck = |fault: &Scheduled| matches!(fault.status, Status::Active(_) | Status::Over);
         self.faults.list.iter().map(struck).collect()
+    }
+
+    /// Counts a message that a cut stopped, for each fault that makes the cut.
+    pub(super) fn count_stopped(&mut self, from: Machine, to: Machine) {
+        let cuts = |fault: &&mut Scheduled| match &fault.status {
+            Status::Active(effects) => effects.contains(&Effect::Cut(from, to)),
+            _ => false,
+        };
+        self.faults.list.iter_mut().filter(cuts).for_each(|fault| fault.stopped += 1);
+    }
+
+    /// How many messages each fault stopped.
+    pub fn stopped(&self) -> Vec<u64> {
+        self.faults.list.iter().map(|fault| fault.stopped).collect()
     }
 
     /// What a fault does now, or `None` while a selector names nobody.

@@ -96,6 +96,9 @@ impl Network for SimHost {
         self.alive(|state| {
             let Some(to) = find_machine(state, to) else { return };
             state.trace.enter(Item::Message, &bytes);
+            if state.network.is_cut(from, to) {
+                state.count_stopped(from, to);
+            }
             let State { network, counts, now, .. } = state;
             let arrivals = network.datagram(from, to, *now, counts);
             state.detail(|state| {

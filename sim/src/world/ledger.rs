@@ -176,6 +176,7 @@ impl State {
                     standing.up = false;
                 }
             }
+            What::Acknowledged { .. } | What::Fault(_) => self.quiet_since = self.time(),
             _ => {}
         }
         let recorded = Recorded { at: self.time(), what };

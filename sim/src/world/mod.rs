@@ -72,6 +72,8 @@ pub struct State {
     pub ledger: Ledger,
     /// The phase that the run is in.
     pub phase: Phase,
+    /// When an operation was last acknowledged, or a fault last began or ended.
+    pub quiet_since: Duration,
     /// How much happened.
     pub counts: Counts,
     trace: Trace,
@@ -120,6 +122,7 @@ impl World {
             faults: Faults::new(scenario, seed, trace),
             ledger: Ledger::new(checks),
             phase: Phase::Setup,
+            quiet_since: Duration::ZERO,
             counts: Counts::default(),
             trace: trace.clone(),
             seed,

@@ -319,6 +319,7 @@ impl State {
     fn gets_through(&mut self, from: Machine, to: Machine) -> bool {
         if self.network.is_cut(from, to) {
             self.counts.messages_dropped += 1;
+            self.count_stopped(from, to);
             return false;
         }
         self.machine(to).process.is_some()
