@@ -238,7 +238,8 @@ pub enum Trigger {
         nth: u64,
         /// The kind of work.
         during: During,
-        /// On which nodes: the first of them to reach it, on which alone the fault strikes.
+        /// On which node. A role is resolved when the fault phase begins, not at the strike: `leader` is who leads then,
+        /// and its calls go on being counted when another one leads.
         node: Selector,
     },
     /// When a mark is reached for the n-th time, from 1.
@@ -316,7 +317,8 @@ pub enum Selector {
 /// `[phases]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Phases {
-    /// How long faults last. `None`: until every event has ended and every operation has returned.
+    /// How long faults last. `None`: until every event has ended and every operation has returned. Where an event without
+    /// `for` keeps operations from returning, until none has been acknowledged for as long as `settle`.
     pub faults: Option<Duration>,
     /// Within this time after the heal the cluster must elect, commit and converge.
     pub settle: Duration,

@@ -112,7 +112,8 @@ fn event_table(out: &mut Writer, event: &Event) {
         Trigger::Io { nth, during, node } => {
             let (name, _) = DURING.iter().find(|(_, known)| known == during).expect("every kind of work has a name");
             let node = quoted(selector_name(node));
-            out.key("when", inline([format!("io = {nth}"), format!("during = \"{name}\""), format!("node = {node}")]));
+            let when = inline([format!("io = {nth}"), format!("during = \"{name}\""), format!("node = {node}")]);
+            out.key("when", format!("{when} # the node is chosen when the fault phase begins"));
         }
         Trigger::Mark { mark, node, nth } => {
             let node = quoted(node.as_deref().unwrap_or("any"));
