@@ -162,3 +162,23 @@ fn a_cut_stops_an_answer_that_is_on_its_way_however_short_it_is() {
 fn a_cluster_that_cannot_be_founded_is_not_run() {
     run_on(&Stubborn, &format!("{KILL}cluster.voters = 3"), 1);
 }
+
+#[test]
+fn the_largest_bank_is_set_up_in_a_few_entries() {
+    let run = run("workload = [{ ops = 1, accounts = 100000 }]", 1);
+    assert_eq!(failure(&run), None);
+    assert!(run.evidence.counts.events < 2000, "{} events", run.evidence.counts.events);
+}
+
+#[test]
+fn a_schema_is_set_up_once_however_often_its_leader_is_lost() {
+    let rows = "INSERT INTO t VALUES (1);".repeat(450);
+    let schema = format!("schema.sql = \"CREATE TABLE t(x);{rows}\"\nfinal = [\"SELECT count(*) FROM t\"]");
+    let network = "network.loss = \"30%\"\ncluster.raft = { election = \"20ms..60ms\", heartbeat = \"8ms\" }";
+    for seed in 1..=10 {
+        let run = run(&format!("{schema}\n{network}\nphases.faults = \"1s\""), seed);
+        assert_eq!(run.evidence.gave_up, None);
+        let counted = &run.evidence.replicas.values().next().expect("there are replicas").finals[0];
+        assert_eq!(counted.as_ref().expect("it can be read").rows, [[450.into()]], "seed {seed}");
+    }
+}

@@ -16,8 +16,11 @@ pub const BANK_SCHEMA: &[&str] = &[
 /// A transfer: the operation's number, the accounts that lose and gain, the amount.
 pub const TRANSFER: &str = "INSERT INTO transfers VALUES (?1, ?2, ?3, ?4) ON CONFLICT(operation) DO NOTHING";
 
-/// The statements that create the tables and fill the accounts.
+/// The statements that create the tables and fill the accounts: one fills them all, however many there are.
 pub fn bank_schema(accounts: u32, balance: i64) -> Vec<String> {
-    let filled = (1..=accounts).map(|id| format!("INSERT INTO accounts VALUES ({id}, {balance})"));
-    BANK_SCHEMA.iter().map(|sql| (*sql).to_owned()).chain(filled).collect()
+    let fill = format!(
+        "WITH RECURSIVE numbers(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM numbers WHERE id < {accounts})\n\
+         INSERT INTO accounts SELECT id, {balance} FROM numbers"
+    );
+    BANK_SCHEMA.iter().map(|sql| (*sql).to_owned()).chain([fill]).collect()
 }

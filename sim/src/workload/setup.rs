@@ -1,7 +1,8 @@
 //! Sets the tables up before any workload begins.
 //!
-//! The statements are not made to be sent twice. So each batch first creates a guard table and drops the one before: when
-//! a batch whose outcome was unknown is sent again and had been executed, the guard exists and the whole batch fails.
+//! The statements are not made to be sent twice. So each batch first writes its number into a guard table, which the first
+//! one creates: when a batch whose outcome was unknown is sent again and had been executed, that fails, and with it the
+//! whole batch. The guard is one table for all batches since a change of the schema has the whole database read anew.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +16,9 @@ use crate::world::World;
 
 /// How many statements travel together.
 const BATCH: usize = 100;
+
+/// The table that knows which batches were executed. It is gone when the setup is over.
+const GUARD: &str = "setup_guard";
 
 /// How the setup goes: `None` until it is over.
 pub type Setup = Arc<Mutex<Option<Result<(), String>>>>;
@@ -42,34 +46,31 @@ fn statements(scenario: &Scenario) -> Vec<String> {
 }
 
 async fn run(mut client: Client<crate::world::SimClient>, statements: Vec<String>) -> Result<(), String> {
-    let batches = statements.len().div_ceil(BATCH);
     for (nth, batch) in statements.chunks(BATCH).enumerate() {
-        let guards = [format!("CREATE TABLE {}(done)", guard(nth))];
-        let last = nth.checked_sub(1).map(|before| format!("DROP TABLE {}", guard(before)));
-        let all = guards.into_iter().chain(last).chain(batch.iter().cloned());
-        execute(&mut client, all.collect(), &guard(nth)).await?;
+        let guard = match nth {
+            0 => format!("CREATE TABLE {GUARD}(batch INTEGER PRIMARY KEY)"),
+            _ => format!("INSERT INTO {GUARD} VALUES ({nth})"),
+        };
+        execute(&mut client, [guard].into_iter().chain(batch.iter().cloned()).collect()).await?;
     }
-    if batches > 0 {
-        execute(&mut client, vec![format!("DROP TABLE IF EXISTS {}", guard(batches - 1))], "").await?;
+    if statements.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    execute(&mut client, vec![format!("DROP TABLE IF EXISTS {GUARD}")]).await
 }
 
-fn guard(nth: usize) -> String {
-    format!("setup_{nth}")
-}
-
-async fn execute(client: &mut Client<crate::world::SimClient>, sql: Vec<String>, guard: &str) -> Result<(), String> {
+/// Executes a batch whose first statement fails if the batch was executed before.
+async fn execute(client: &mut Client<crate::world::SimClient>, sql: Vec<String>) -> Result<(), String> {
     let statements = sql.iter().map(Statement::new).collect();
     let request = Request { session: None, command: Command::Execute(Batch { statements, atomic: true }) };
     let (attempts, result) = client.execute(&request, Resend::Idempotent).await;
     let reply = result.map_err(|failure| match failure {
         Failure::NotExecuted(reason) | Failure::Unknown(reason) => reason,
     })?;
-    let failed = reply.results.iter().zip(&sql).find_map(|(result, sql)| Some((result.as_ref().err()?, sql)));
-    match failed {
+    let mut results = reply.results.iter().zip(&sql).enumerate();
+    match results.find_map(|(place, (result, sql))| Some((place, result.as_ref().err()?, sql))) {
         None => Ok(()),
-        Some((error, _)) if attempts > 1 && error.message.contains(&format!("table {guard} already exists")) => Ok(()),
-        Some((error, sql)) => Err(format!("the schema could not be set up: {error}, in: {sql}")),
+        Some((0, error, _)) if attempts > 1 && error.message.contains(GUARD) => Ok(()),
+        Some((_, error, sql)) => Err(format!("the schema could not be set up: {error}, in: {sql}")),
     }
 }
