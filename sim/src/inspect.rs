@@ -29,20 +29,22 @@ fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Mac
         let applied = state.ledger.standings().get(&machine).map(|standing| standing.applied);
         (disk.unwrap_or_else(|| node.disk.boot()), node.process.is_some(), applied)
     };
+    let durable_log = system.durable_log(&mut disk.disk().durable());
     let database = disk.list().ok().and_then(|files| system.database(&files));
     let connection =
         database.ok_or_else(|| "there is no database".to_owned()).and_then(|file| open(&disk.vfs(), &file));
-    match connection {
-        Ok(connection) => read(&connection, scenario, up, applied),
-        Err(reason) => unreadable(&reason, scenario, up, applied),
-    }
+    let replica = match connection {
+        Ok(connection) => read(&connection, scenario),
+        Err(reason) => unreadable(&reason, scenario),
+    };
+    Replica { durable_log, applied, up, ..replica }
 }
 
 fn open(vfs: &SqliteVfs, file: &str) -> Result<Connection, String> {
     open_reader(vfs, file).map_err(|error| format!("the database cannot be opened: {error}"))
 }
 
-fn read(connection: &Connection, scenario: &Scenario, up: bool, applied: Option<u64>) -> Replica {
+fn read(connection: &Connection, scenario: &Scenario) -> Replica {
     let dump = dump::dump(connection).map_err(|error| format!("the database cannot be read: {error}"));
     let value = |sql: &str| match query(connection, sql)?.rows.as_slice() {
         [row] if row.len() == 1 => Ok(row[0].clone()),
@@ -57,19 +59,21 @@ fn read(connection: &Connection, scenario: &Scenario, up: bool, applied: Option<
         finals: scenario.finals.iter().map(|what| final_rows(connection, dump.as_ref().ok(), what)).collect(),
         integrity: integrity.unwrap_or_else(|error| error),
         dump,
-        applied,
-        up,
+        durable_log: None,
+        applied: None,
+        up: false,
     }
 }
 
-fn unreadable(reason: &str, scenario: &Scenario, up: bool, applied: Option<u64>) -> Replica {
+fn unreadable(reason: &str, scenario: &Scenario) -> Replica {
     Replica {
         dump: Err(reason.to_owned()),
         integrity: reason.to_owned(),
         invariants: vec![Err(reason.to_owned()); scenario.invariants.len()],
         finals: vec![Err(reason.to_owned()); scenario.finals.len()],
-        applied,
-        up,
+        durable_log: None,
+        applied: None,
+        up: false,
     }
 }
 

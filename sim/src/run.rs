@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_node::api::Value;
+use lockstep_node::raft::Position;
 use lockstep_node::sqlite::dump::Dump;
 
 use crate::history::History;
@@ -54,6 +55,9 @@ pub struct Replica {
     pub invariants: Vec<Result<Value, String>>,
     /// The rows of each of the scenario's final tables or queries, in its order, or the error.
     pub finals: Vec<Result<Rows, String>>,
+    /// The entries of its log that would survive a loss of power now, or why it could not boot then; `None` for a system
+    /// without a log.
+    pub durable_log: Option<Result<Vec<Position>, String>>,
     /// The applied index, for a system that has one.
     pub applied: Option<u64>,
     /// Whether its process is up at the end.

@@ -114,6 +114,15 @@ async fn recover<H: Host>(host: &mut H) -> Result<(Slots, Opened), BootError> {
     Ok((slots, Opened { store, superblock, hard_state, entries, torn }))
 }
 
+/// Reads the log as the next boot would find it, and changes nothing: for those who check what a disk really holds.
+///
+/// # Errors
+/// [`BootError`]: what would keep the node from booting.
+pub fn peek(disk: &mut impl Disk) -> Result<Vec<Entry>, BootError> {
+    let (_, superblock) = read_superblock(disk)?;
+    Ok(recovery::recover(disk, superblock.node, superblock.base)?.entries)
+}
+
 fn read_superblock(disk: &mut impl Disk) -> Result<(Slots, Superblock), BootError> {
     match Slots::read::<Superblock>(disk, SUPERBLOCK, 0)? {
         Found::Value(slots, superblock) => Ok((slots, superblock)),

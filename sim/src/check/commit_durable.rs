@@ -1,11 +1,16 @@
 //! When a leader reports an entry committed, a majority of the machines holds it durably.
+//!
+//! While the world runs, what is durable is what nodes say is. At its end the disks themselves are asked: if power were lost
+//! everywhere and all that no sync covered with it, what clients were told would still be in the logs of a majority.
 
 use lockstep_node::event::Event;
+use lockstep_node::raft::{Index, Position, Term};
 
 use super::logs::Logs;
 use super::{Check, violation};
+use crate::history::Outcome;
 use crate::record::{Machine, Recorded, What};
-use crate::run::{Evidence, Finding, Violation};
+use crate::run::{Evidence, Finding, Replica, Violation};
 
 /// Follows what is durable where.
 pub(super) struct CommitDurable {
@@ -30,15 +35,57 @@ impl CommitDurable {
         if holders.len() as u32 > self.machines / 2 {
             return Ok(());
         }
-        let names: Vec<_> = holders.iter().map(Machine::to_string).collect();
-        let where_durable =
-            if names.is_empty() { "nowhere".into() } else { format!("only on {}", names.join(" and ")) };
-        let summary = format!(
-            "{leader} reports index {index} committed while it is durable {where_durable}, of {} machines",
-            self.machines
-        );
+        let summary =
+            format!("{leader} reports index {index} committed while it is durable {}", self.too_few(&holders));
         Err(violation(summary, leader, index))
     }
+
+    /// Everything that was acknowledged is on the disks of a majority. Returns how many acknowledgements that are.
+    fn on_disks<'e>(&self, evidence: &'e Evidence) -> Result<usize, Violation> {
+        let log = |replica: &'e Replica| replica.durable_log.as_ref()?.as_deref().ok();
+        let logs = evidence.replicas.iter().filter_map(|(machine, replica)| Some((*machine, log(replica)?)));
+        let logs: Vec<(Machine, &[Position])> = logs.collect();
+        let mut acknowledged = 0;
+        for operation in &evidence.history.operations {
+            let Outcome::Acknowledged { reply, .. } = &operation.outcome else { continue };
+            acknowledged += 1;
+            let told = Position { index: Index(reply.index), term: Term(reply.term) };
+            let holders = logs.iter().filter(|(_, log)| holds(log, told)).map(|(machine, _)| *machine);
+            let holders: Vec<Machine> = holders.collect();
+            if holders.len() as u32 <= self.machines / 2 {
+                let (client, number) = (operation.client, operation.number);
+                let summary = format!(
+                    "client {client} was told that its operation {number} is entry {} of term {}, which is on disk {}",
+                    reply.index,
+                    reply.term,
+                    self.too_few(&holders)
+                );
+                return Err(Violation { details: unreadable(evidence), ..violation(summary, None, reply.index) });
+            }
+        }
+        Ok(acknowledged)
+    }
+
+    /// `only on n1 and n2, of 5 machines`.
+    fn too_few(&self, holders: &[Machine]) -> String {
+        let names: Vec<_> = holders.iter().map(Machine::to_string).collect();
+        let place = if names.is_empty() { "nowhere".into() } else { format!("only on {}", names.join(" and ")) };
+        format!("{place}, of {} machines", self.machines)
+    }
+}
+
+/// Whether a log, whose entries have no gaps between them, holds an entry.
+fn holds(log: &[Position], entry: Position) -> bool {
+    let first = log.first().map_or(0, |first| first.index.0);
+    let place = entry.index.0.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+    place.and_then(|place| log.get(place)) == Some(&entry)
+}
+
+/// The logs that no boot could read.
+fn unreadable(evidence: &Evidence) -> Vec<String> {
+    let reason = |replica: &Replica| replica.durable_log.as_ref()?.as_ref().err().cloned();
+    let reasons = evidence.replicas.iter().filter_map(|(machine, replica)| Some((machine, reason(replica)?)));
+    reasons.map(|(machine, reason)| format!("{machine} could not boot from its disk: {reason}")).collect()
 }
 
 impl Check for CommitDurable {
@@ -54,10 +101,18 @@ impl Check for CommitDurable {
         }
     }
 
-    fn finish(&mut self, _: &Evidence) -> Finding {
-        match self.commits {
-            0 => Finding::NotApplicable,
-            commits => Finding::Holds(format!("{commits} commits")),
+    fn finish(&mut self, evidence: &Evidence) -> Finding {
+        if !evidence.replicas.values().any(|replica| replica.durable_log.is_some()) {
+            return match self.commits {
+                0 => Finding::NotApplicable,
+                commits => Finding::Holds(format!("{commits} commits")),
+            };
+        }
+        match self.on_disks(evidence) {
+            Ok(acknowledged) => {
+                Finding::Holds(format!("{} commits, {acknowledged} acknowledgements on disk", self.commits))
+            }
+            Err(violation) => Finding::Violated(violation),
         }
     }
 }
@@ -65,7 +120,9 @@ impl Check for CommitDurable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{append, boot, commit, lead, persist, truncate, violated};
+    use crate::check::testing::{
+        acknowledged_transfer, append, boot, commit, evidence, lead, persist, summary, truncate, violated,
+    };
 
     fn led_and_appended() -> Vec<Recorded> {
         vec![lead(0, 1), append(0, 1, 1, 10), append(1, 1, 1, 10), append(2, 1, 1, 10), persist(0, 1)]
@@ -98,5 +155,25 @@ mod tests {
         assert_eq!(violated(CommitDurable::new(3), kept), None);
         let lost = [led_and_appended(), vec![persist(1, 1), boot(1, 2, 0, 0), commit(0, 1)]].concat();
         assert!(violated(CommitDurable::new(3), lost).is_some());
+    }
+
+    #[test]
+    fn the_disks_are_asked_for_what_was_acknowledged() {
+        let mut evidence = evidence();
+        evidence.history.operations = vec![acknowledged_transfer(8, 2)];
+        let log = |terms: &[u64]| {
+            let entry = |(term, index): (&u64, u64)| Position { term: Term(*term), index: Index(index) };
+            terms.iter().zip(1..).map(entry).collect::<Vec<_>>()
+        };
+        let mut told = |logs: [Result<&[u64], &str>; 3]| {
+            for (replica, found) in evidence.replicas.values_mut().zip(logs) {
+                replica.durable_log = Some(found.map(log).map_err(str::to_owned));
+            }
+            summary(CommitDurable::new(3), &evidence)
+        };
+        assert_eq!(told([Ok(&[1, 1, 2]), Err("rot"), Ok(&[1, 1])]), None);
+        let only_n1 = "client 1 was told that its operation 8 is entry 2 of term 1, which is on disk only on n1";
+        assert!(told([Ok(&[1, 1]), Ok(&[1]), Ok(&[])]).unwrap().starts_with(only_n1), "the others end before it");
+        assert!(told([Ok(&[1, 1]), Ok(&[1, 2]), Err("rot")]).unwrap().starts_with(only_n1), "or have another");
     }
 }

@@ -33,6 +33,16 @@ impl Files {
         self.names.keys()
     }
 
+    /// The names that a loss of power leaves for sure, unless a change of the directory is pending that removes them.
+    pub(super) fn durable_names(&self) -> impl Iterator<Item = &String> {
+        self.durable_names.keys()
+    }
+
+    /// The file that a name stands for on the device.
+    pub(super) fn durable(&self, name: &str) -> Option<&Inode> {
+        self.durable_names.get(name).map(|id| self.get(*id))
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<FileId> {
         self.names.get(name).copied()
     }

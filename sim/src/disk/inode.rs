@@ -60,6 +60,10 @@ impl Inode {
         &self.content
     }
 
+    pub(super) fn durable(&self) -> &[u8] {
+        &self.durable
+    }
+
     /// Up to `length` bytes from `offset`.
     pub(super) fn read(&self, offset: u64, length: usize) -> &[u8] {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.content.len());

@@ -20,6 +20,7 @@
 //!
 //! The world runs one thing at a time. The lock is never contended and never held while code of a node runs.
 
+mod durable;
 mod file;
 mod files;
 mod inode;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use lockstep_node::host::{DiskError, SqliteVfs, Ticket, Work};
 
+pub use self::durable::Durable;
 pub use self::power::Resolved;
 use self::state::{Caller, Epoch, State, missing};
 use self::vfs::Mount;
@@ -124,6 +126,11 @@ impl SimDisk {
     pub fn inject_sync_error(&self, nth: u64) {
         assert!(nth > 0, "syncs are counted from 1");
         self.state().failing_sync = nth;
+    }
+
+    /// From now on syncs take their time and say that all is well, but make nothing durable.
+    pub fn ignore_syncs(&self) {
+        self.state().ignores_syncs = true;
     }
 
     /// From now on every access and sync takes `factor` times as long.

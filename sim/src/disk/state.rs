@@ -75,6 +75,8 @@ pub(super) struct State {
     pub(super) struck: Option<Struck>,
     /// How many syncs are left up to and including the one that will fail; 0 if none will.
     pub(super) failing_sync: u64,
+    /// Whether syncs make nothing durable, though they say so.
+    pub(super) ignores_syncs: bool,
     /// The calls in words, while somebody wants to see them.
     pub(super) watched: Option<Vec<String>>,
     pub(super) calls: u64,
@@ -116,6 +118,7 @@ impl State {
             armed: Vec::new(),
             struck: None,
             failing_sync: 0,
+            ignores_syncs: false,
             watched: None,
             calls: 0,
             syncs_completed: 0,
@@ -259,6 +262,9 @@ impl State {
     }
 
     fn apply_sync(&mut self, files: &[(FileId, u64)], directory: Option<u64>) -> Result<(), DiskError> {
+        if self.ignores_syncs {
+            return Ok(());
+        }
         let fails = self.failing_sync == 1;
         self.failing_sync = self.failing_sync.saturating_sub(1);
         for &(id, mark) in files {

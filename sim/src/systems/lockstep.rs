@@ -1,11 +1,12 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
 use lockstep_node::log_store::{self, ClusterId};
-use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
+use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Position, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::wire::{self, Peer};
 
 use super::{Running, System};
+use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::world::SimHost;
 
@@ -47,6 +48,11 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         let is_database =
             |file: &&String| file.starts_with("db-") && !file.ends_with("-wal") && !file.ends_with("-shm");
         files.iter().filter(is_database).max().cloned()
+    }
+
+    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Position>, String>> {
+        let log = log_store::peek(disk).map_err(|error| error.to_string());
+        Some(log.map(|entries| entries.iter().map(Entry::position).collect()))
     }
 
     fn describe(&self, datagram: &[u8]) -> String {

@@ -10,6 +10,9 @@ pub mod statement_shipping;
 use std::future::Future;
 use std::pin::Pin;
 
+use lockstep_node::raft::Position;
+
+use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::world::SimHost;
 
@@ -34,6 +37,12 @@ pub trait System: Sync {
 
     /// The file that holds a node's database now, of the files on its disk.
     fn database(&self, files: &[String]) -> Option<String>;
+
+    /// The entries that a node's next boot would find in its log if power were lost now, or why it could not boot. `None` for
+    /// a system without a log.
+    fn durable_log(&self, _: &mut Durable) -> Option<Result<Vec<Position>, String>> {
+        None
+    }
 
     /// A datagram between two nodes in words, for people who look at a run.
     fn describe(&self, datagram: &[u8]) -> String {

@@ -14,7 +14,7 @@ use lockstep_node::host::{
 use super::calls::Caller;
 use super::machine::{Asked, Node};
 use super::{Event, State, World, find_machine};
-use crate::disk::Boot;
+use crate::disk::{Boot, SimDisk};
 use crate::record::{Detail, Machine, What};
 use crate::trace::Item;
 
@@ -34,6 +34,11 @@ impl SimHost {
     /// The machine's label, which is also its address.
     pub fn label(&self) -> String {
         self.machine.to_string()
+    }
+
+    /// The machine's disk.
+    pub(crate) fn device(&self) -> &SimDisk {
+        self.disk.disk()
     }
 
     /// Takes requests from now on. A node that reports events does so by saying that it booted.

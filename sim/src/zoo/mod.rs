@@ -1,12 +1,15 @@
 //! Known bugs, to show that the testbed notices: Lockstep with one rule of its protocol broken.
 //!
-//! Each is the node itself, built with other [`Rules`]. It must fail a scenario under `scenarios/rules` that Lockstep
-//! passes; `sim/tests/broken_rules.rs` sees to that.
+//! Each is the node itself, built with other [`Rules`] or on a disk that does not keep its own. It must fail a scenario that
+//! Lockstep passes; `sim/tests/broken_rules.rs` sees to that.
 
-use lockstep_node::raft::{Rule, Rules};
+use lockstep_node::raft::{Position, Rule, Rules};
 
-use crate::systems::System;
-use crate::systems::lockstep::Lockstep;
+use crate::disk::Durable;
+use crate::scenario::model::Cluster;
+use crate::systems::lockstep::{LOCKSTEP, Lockstep};
+use crate::systems::{Running, System};
+use crate::world::SimHost;
 
 /// Breaks this rule and no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,5 +34,39 @@ pub static SKIPS_PREVIOUS_TERM: Lockstep<Broken> =
 /// Lets SQL read the machine's clock.
 pub static READS_OWN_CLOCK: Lockstep<Broken> = Lockstep::new("reads-own-clock", Broken(Rule::PinClock));
 
-/// All of them, in the order of [`Rule`].
-pub const ALL: &[&dyn System] = &[&ANSWERS_BEFORE_SYNC, &FORGETS_VOTES, &SKIPS_PREVIOUS_TERM, &READS_OWN_CLOCK];
+/// Says that all is durable, and makes nothing so: after the cluster was founded its disks ignore every sync.
+pub struct NeverSyncs;
+
+impl System for NeverSyncs {
+    fn name(&self) -> &'static str {
+        "never-syncs"
+    }
+
+    fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running {
+        LOCKSTEP.found(hosts, cluster)
+    }
+
+    fn boot(&self, host: SimHost, cluster: &Cluster) -> Running {
+        let cluster = cluster.clone();
+        Box::pin(async move {
+            host.device().ignore_syncs();
+            LOCKSTEP.boot(host, &cluster).await;
+        })
+    }
+
+    fn database(&self, files: &[String]) -> Option<String> {
+        LOCKSTEP.database(files)
+    }
+
+    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Position>, String>> {
+        LOCKSTEP.durable_log(disk)
+    }
+
+    fn reports_events(&self) -> bool {
+        true
+    }
+}
+
+/// All of them: the rules in the order of [`Rule`], then the others.
+pub const ALL: &[&dyn System] =
+    &[&ANSWERS_BEFORE_SYNC, &FORGETS_VOTES, &SKIPS_PREVIOUS_TERM, &READS_OWN_CLOCK, &NeverSyncs];
