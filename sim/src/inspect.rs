@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::api::Value;
+use lockstep_node::api::{Batch, Value};
 use lockstep_node::host::SqliteVfs;
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::sqlite::reader::open_reader;
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::record::Machine;
 use crate::run::{Replica, Rows};
-use crate::scenario::model::Scenario;
+use crate::scenario::model::{Scenario, Workload, WorkloadKind};
 use crate::systems::System;
 use crate::systems::plain_sqlite::value;
 use crate::world::World;
@@ -19,6 +19,24 @@ use crate::world::World;
 pub fn inspect(world: &World, system: &dyn System, scenario: &Scenario) -> BTreeMap<Machine, Replica> {
     let machines = world.lock().machines.len() as u32;
     (0..machines).map(|machine| (Machine(machine), replica(world, system, scenario, Machine(machine)))).collect()
+}
+
+/// What clients asked, by index, as the log of a replica that executed most has it. Only workloads of the user's own SQL need
+/// it: the others tell by their tables what was executed.
+pub fn requests(
+    system: &dyn System,
+    scenario: &Scenario,
+    replicas: &BTreeMap<Machine, Replica>,
+) -> BTreeMap<u64, Batch> {
+    let is_sql = |workload: &Workload| matches!(workload.kind, WorkloadKind::Sql { .. });
+    if !scenario.workloads.iter().any(is_sql) {
+        return BTreeMap::new();
+    }
+    let logs =
+        replicas.values().filter_map(|replica| Some((replica.applied?, replica.durable_log.as_ref()?.as_ref().ok()?)));
+    let Some((applied, log)) = logs.max_by_key(|(applied, _)| *applied) else { return BTreeMap::new() };
+    let executed = log.iter().filter(|entry| entry.position.index.0 <= applied);
+    executed.filter_map(|entry| Some((entry.position.index.0, system.request(entry)?))).collect()
 }
 
 fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Machine) -> Replica {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::Value;
-use lockstep_node::raft::Position;
+use lockstep_node::api::{Batch, Value};
 use lockstep_node::sqlite::dump::Dump;
 
 use crate::history::History;
 use crate::record::{Machine, Recorded};
 use crate::scenario::model::Scenario;
+use crate::systems::Logged;
 
 /// The evidence of a run, complete once the world has stopped.
 #[derive(Debug)]
@@ -27,6 +27,9 @@ pub struct Evidence {
     pub history: History,
     /// What each replica holds at the end.
     pub replicas: BTreeMap<Machine, Replica>,
+    /// What clients asked, by index, as the log of a replica that executed most has it. Empty if the system has no log, or
+    /// no workload has SQL of the user's own.
+    pub requests: BTreeMap<u64, Batch>,
     /// How many events, messages and disk operations there were.
     pub counts: Counts,
     /// When the world stopped.
@@ -57,7 +60,7 @@ pub struct Replica {
     pub finals: Vec<Result<Rows, String>>,
     /// The entries of its log that would survive a loss of power now, or why it could not boot then; `None` for a system
     /// without a log.
-    pub durable_log: Option<Result<Vec<Position>, String>>,
+    pub durable_log: Option<Result<Vec<Logged>, String>>,
     /// The applied index, for a system that has one.
     pub applied: Option<u64>,
     /// Whether its process is up at the end.

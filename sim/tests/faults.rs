@@ -172,13 +172,13 @@ fn the_largest_bank_is_set_up_in_a_few_entries() {
 
 #[test]
 fn a_schema_is_set_up_once_however_often_its_leader_is_lost() {
-    let rows = "INSERT INTO t VALUES (1);".repeat(450);
+    let rows = "INSERT INTO t VALUES (1);".repeat(950);
     let schema = format!("schema.sql = \"CREATE TABLE t(x);{rows}\"\nfinal = [\"SELECT count(*) FROM t\"]");
-    let network = "network.loss = \"30%\"\ncluster.raft = { election = \"20ms..60ms\", heartbeat = \"8ms\" }";
+    let network = "network.loss = \"40%\"\ndisk.fsync = \"1ms..30ms\"\ncluster.raft = { election = \"20ms..60ms\", heartbeat = \"8ms\" }";
     for seed in 1..=10 {
         let run = run(&format!("{schema}\n{network}\nphases.faults = \"1s\""), seed);
         assert_eq!(run.evidence.gave_up, None);
         let counted = &run.evidence.replicas.values().next().expect("there are replicas").finals[0];
-        assert_eq!(counted.as_ref().expect("it can be read").rows, [[450.into()]], "seed {seed}");
+        assert_eq!(counted.as_ref().expect("it can be read").rows, [[950.into()]], "seed {seed}");
     }
 }

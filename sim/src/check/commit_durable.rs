@@ -11,6 +11,7 @@ use super::{Check, violation};
 use crate::history::Outcome;
 use crate::record::{Machine, Recorded, What};
 use crate::run::{Evidence, Finding, Replica, Violation};
+use crate::systems::Logged;
 
 /// Follows what is durable where.
 pub(super) struct CommitDurable {
@@ -44,7 +45,7 @@ impl CommitDurable {
     fn on_disks<'e>(&self, evidence: &'e Evidence) -> Result<usize, Violation> {
         let log = |replica: &'e Replica| replica.durable_log.as_ref()?.as_deref().ok();
         let logs = evidence.replicas.iter().filter_map(|(machine, replica)| Some((*machine, log(replica)?)));
-        let logs: Vec<(Machine, &[Position])> = logs.collect();
+        let logs: Vec<(Machine, &[Logged])> = logs.collect();
         let mut acknowledged = 0;
         for operation in &evidence.history.operations {
             let Outcome::Acknowledged { reply, .. } = &operation.outcome else { continue };
@@ -75,10 +76,10 @@ impl CommitDurable {
 }
 
 /// Whether a log, whose entries have no gaps between them, holds an entry.
-fn holds(log: &[Position], entry: Position) -> bool {
-    let first = log.first().map_or(0, |first| first.index.0);
+fn holds(log: &[Logged], entry: Position) -> bool {
+    let first = log.first().map_or(0, |first| first.position.index.0);
     let place = entry.index.0.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-    place.and_then(|place| log.get(place)) == Some(&entry)
+    place.and_then(|place| log.get(place)).is_some_and(|found| found.position == entry)
 }
 
 /// The logs that no boot could read.
@@ -162,7 +163,10 @@ mod tests {
         let mut evidence = evidence();
         evidence.history.operations = vec![acknowledged_transfer(8, 2)];
         let log = |terms: &[u64]| {
-            let entry = |(term, index): (&u64, u64)| Position { term: Term(*term), index: Index(index) };
+            let entry = |(term, index): (&u64, u64)| Logged {
+                position: Position { term: Term(*term), index: Index(index) },
+                payload: Default::default(),
+            };
             terms.iter().zip(1..).map(entry).collect::<Vec<_>>()
         };
         let mut told = |logs: [Result<&[u64], &str>; 3]| {

@@ -4,6 +4,7 @@
 //! ([`Check::finish`]). A violation seen while the world runs ends the run at once, at that very step.
 
 mod acknowledged_survives;
+mod at_most_once;
 mod bank_total;
 mod commit_durable;
 mod election_safety;
@@ -38,6 +39,7 @@ pub const PROPERTIES: &[&str] = &[
     "state-machine-safety",
     "commit-durable",
     "acknowledged-survives",
+    "at-most-once",
     "bank-total",
     "invariants",
     "settled",
@@ -55,6 +57,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(commit_durable::CommitDurable::new(scenario.cluster.voters)),
         Box::new(acknowledged_survives::AcknowledgedSurvives),
+        Box::new(at_most_once::AtMostOnce),
         Box::new(bank_total::BankTotal),
         Box::new(invariants::Invariants),
         Box::new(settled::Settled),
@@ -114,6 +117,9 @@ mod tests {
         let seen = Verdict { property: "log-matching", result: Finding::Violated(Violation::default()) };
         let verdicts = judge(all(&testing::scenario()), Some(seen.clone()), &testing::evidence());
         assert!(verdicts.contains(&seen));
-        assert_eq!(verdicts.iter().filter(|verdict| verdict.result == Finding::NotApplicable).count(), 11);
+        assert_eq!(
+            verdicts.iter().filter(|verdict| verdict.result == Finding::NotApplicable).count(),
+            PROPERTIES.len() - 1
+        );
     }
 }

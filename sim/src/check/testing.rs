@@ -129,6 +129,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         records: vec![at(0.0, What::Phase(Phase::Faults))],
         history: History::default(),
         replicas: transfers.iter().zip(0..).map(|(ids, machine)| (Machine(machine), replica(ids))).collect(),
+        requests: BTreeMap::new(),
         counts: Counts::default(),
         ended: Duration::from_secs(10),
         settled_after: Some(Duration::from_millis(480)),

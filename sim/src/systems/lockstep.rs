@@ -1,11 +1,13 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
+use lockstep_node::api::Batch;
 use lockstep_node::log_store::{self, ClusterId};
-use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Position, Rules, Term};
+use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
+use lockstep_node::state_machine::Command;
 use lockstep_node::wire::{self, Peer};
 
-use super::{Running, System};
+use super::{Logged, Running, System};
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::world::SimHost;
@@ -50,9 +52,15 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         files.iter().filter(is_database).max().cloned()
     }
 
-    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Position>, String>> {
+    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
+        let logged = |entry: Entry| Logged { position: entry.position(), payload: entry.payload };
         let log = log_store::peek(disk).map_err(|error| error.to_string());
-        Some(log.map(|entries| entries.iter().map(Entry::position).collect()))
+        Some(log.map(|entries| entries.into_iter().map(logged).collect()))
+    }
+
+    fn request(&self, entry: &Logged) -> Option<Batch> {
+        // Entries of other kinds are no commands, nor empty.
+        Command::decode(&entry.payload).ok().map(|command| command.batch)
     }
 
     fn describe(&self, datagram: &[u8]) -> String {

@@ -10,6 +10,8 @@ pub mod statement_shipping;
 use std::future::Future;
 use std::pin::Pin;
 
+use bytes::Bytes;
+use lockstep_node::api::Batch;
 use lockstep_node::raft::Position;
 
 use crate::disk::Durable;
@@ -21,6 +23,15 @@ pub const ALL: &[&dyn System] = &[&lockstep::LOCKSTEP, &statement_shipping::STAT
 
 /// Code of a system that runs in turns.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An entry of a system's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// Where it stands.
+    pub position: Position,
+    /// What it holds; [`System::request`] can read it.
+    pub payload: Bytes,
+}
 
 /// A replicated database that can be put under scenarios.
 pub trait System: Sync {
@@ -40,7 +51,12 @@ pub trait System: Sync {
 
     /// The entries that a node's next boot would find in its log if power were lost now, or why it could not boot. `None` for
     /// a system without a log.
-    fn durable_log(&self, _: &mut Durable) -> Option<Result<Vec<Position>, String>> {
+    fn durable_log(&self, _: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
+        None
+    }
+
+    /// What a client asked, if an entry of the log is that.
+    fn request(&self, _: &Logged) -> Option<Batch> {
         None
     }
 

@@ -3,12 +3,12 @@
 //! Each is the node itself, built with other [`Rules`] or on a disk that does not keep its own. It must fail a scenario that
 //! Lockstep passes; `sim/tests/broken_rules.rs` sees to that.
 
-use lockstep_node::raft::{Position, Rule, Rules};
+use lockstep_node::raft::{Rule, Rules};
 
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::systems::lockstep::{LOCKSTEP, Lockstep};
-use crate::systems::{Running, System};
+use crate::systems::{Logged, Running, System};
 use crate::world::SimHost;
 
 /// Breaks this rule and no other.
@@ -58,7 +58,7 @@ impl System for NeverSyncs {
         LOCKSTEP.database(files)
     }
 
-    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Position>, String>> {
+    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
         LOCKSTEP.durable_log(disk)
     }
 
