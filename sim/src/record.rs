@@ -25,7 +25,7 @@ pub enum What {
     Node(Machine, Event),
     /// A fault struck or ended.
     Fault(FaultRecord),
-    /// The process on a machine ended.
+    /// The process on a machine ended; or it had ended before, and now power is lost with what it had not synced.
     Down(Machine, Down),
     /// A machine's process was started.
     Up(Machine),

@@ -49,6 +49,17 @@ fn a_fault_whose_target_never_comes_is_missed() {
 }
 
 #[test]
+fn a_power_cut_of_a_killed_machine_takes_what_it_had_not_synced() {
+    let fault =
+        |at: &str, what: &str| format!("{{ at = \"{at}\", do = \"{what}\", target = \"n1\", for = \"200ms\" }}");
+    let events = [fault("500ms", "kill"), fault("600ms", "power-cut")].join(", ");
+    let run = run(&format!("workload = [{{ ops = 100 }}]\nevent = [{events}]"), 1);
+    assert_eq!((failure(&run), run.vacuous.as_slice()), (None, [].as_slice()));
+    let ends = run.evidence.records.iter().filter(|recorded| matches!(recorded.what, What::Down(..)));
+    assert_eq!(ends.count(), 2);
+}
+
+#[test]
 fn more_operations_than_fit_end_at_a_limit() {
     let run = run("workload = [{ ops = 5000000000 }]\nlimits.events = 3000", 1);
     assert_eq!(run.evidence.gave_up.as_deref(), Some("the limit of events was reached (`limits.events`)"));

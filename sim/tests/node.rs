@@ -10,7 +10,7 @@ use lockstep_node::host::Disk;
 use lockstep_node::raft::{Correct, Role};
 use lockstep_node::replica::{self, Options as NodeOptions};
 use lockstep_node::sqlite::reader::open_reader;
-use lockstep_sim::record::{Phase, What};
+use lockstep_sim::record::{Machine, Phase, Recorded, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
 use lockstep_sim::scenario::model::Cluster;
@@ -43,6 +43,30 @@ fn a_follower_that_restarts_is_back_without_an_election() {
         let campaigns = count(&run, |event| matches!(event, Event::Role { role: Role::PreCandidate, .. }));
         assert_eq!(campaigns, 0, "seed {seed}: the node campaigned before it heard its leader");
     }
+}
+
+#[test]
+fn a_follower_whose_greeting_is_lost_greets_whoever_takes_it_for_its_earlier_boot() {
+    // The follower boots at about 1.13 s, and nobody hears it before 1.2 s.
+    let kill = "{ at = \"1s\", do = \"kill\", target = \"n1\", for = \"100ms\" }";
+    let mute = "{ at = \"1s\", do = \"cut\", from = \"n1\", to = \"rest\", one_way = true, for = \"200ms\" }";
+    let raft = "cluster.raft = { election = \"400ms..800ms\", heartbeat = \"50ms\" }";
+    let mut followed = 0;
+    for seed in 1..=6 {
+        let run = run(&LOCKSTEP, &format!("{raft}\nworkload = [{{ ops = 200 }}]\nevent = [{kill}, {mute}]"), seed);
+        assert_eq!(failure(&run), None);
+        let leads = |recorded: &Recorded| match recorded.what {
+            What::Node(machine, Event::Role { role: Role::Leader, .. }) => Some(machine),
+            _ => None,
+        };
+        if run.evidence.records.iter().find_map(leads) == Some(Machine(0)) {
+            continue;
+        }
+        followed += 1;
+        let campaigns = count(&run, |event| matches!(event, Event::Role { role: Role::PreCandidate, .. }));
+        assert_eq!(campaigns, 0, "seed {seed}: the node campaigned before it heard its leader");
+    }
+    assert!(followed > 0, "n1 leads on every seed");
 }
 
 /// Lockstep with somebody who reads each node's database, from some moment on, in one transaction that never ends.

@@ -76,7 +76,7 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
                 (evidence.stopped.get(place) == Some(&0), "dropped no message; let it last longer than a heartbeat")
             }
             Fault::PowerCut(_) | Fault::Kill(_) => {
-                (!ended_a_process(evidence, place), "ended no process; choose a target that is up")
+                (!took_something(evidence, place), "ended no process and lost no write; choose a target that is up")
             }
             Fault::SlowDisk { .. } | Fault::StallDisk(_) => (false, ""),
         };
@@ -85,8 +85,9 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
     events.filter_map(reason).collect()
 }
 
-/// Whether a process ended by this event: what it does is recorded between its own beginning and that of the next one.
-fn ended_a_process(evidence: &Evidence, event: usize) -> bool {
+/// Whether this event ended a process, or took what one had not synced: what it does is recorded between its own beginning
+/// and that of the next one.
+fn took_something(evidence: &Evidence, event: usize) -> bool {
     let strikes = |recorded: &Recorded| match &recorded.what {
         What::Fault(FaultRecord { event, struck: true, .. }) => Some(*event),
         _ => None,

@@ -198,7 +198,13 @@ impl World {
     /// A process's boot is over: lets its code see that, and forgets it.
     fn bury(&self, machine: Machine, how: Down) {
         let actor = self.lock().machine(machine).process.as_ref().map(|process| process.actor.clone());
-        let Some(actor) = actor else { return };
+        let Some(actor) = actor else {
+            // The process was gone already, but a loss of power takes what it left unsynced.
+            if matches!(how, Down::PowerCut { kept, lost, torn } if kept + lost + torn > 0) {
+                self.lock().record(What::Down(machine, how));
+            }
+            return;
+        };
         // What the code of a dead boot does has no effect; if it panics over the errors it gets, nobody cares. Code that
         // then waits for anything else waits in vain.
         if actor.take_turn().is_none() {
