@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::inode::{Fate, Inode};
+use super::inode::Inode;
 use super::power::Draws;
 
 /// A file, numbered in the order of creation on its disk. A number is never used again.
@@ -90,14 +90,14 @@ impl Files {
     /// Makes all changes of a file below a mark durable; a file that is gone has none.
     pub(super) fn sync(&mut self, id: FileId, mark: u64) {
         if let Some(inode) = self.inodes.get_mut(&id) {
-            inode.settle(mark, |_| Fate::Kept);
+            inode.sync(mark);
         }
     }
 
     /// Forgets all changes of a file below a mark, though reads go on seeing them: what Linux does when a sync fails.
     pub(super) fn forget(&mut self, id: FileId, mark: u64) {
         if let Some(inode) = self.inodes.get_mut(&id) {
-            inode.settle(mark, |_| Fate::Lost);
+            inode.forget(mark);
         }
     }
 
@@ -119,9 +119,7 @@ impl Files {
     /// Decides every pending change of every file and of the directory; then the page cache is what the device holds.
     pub(super) fn cut_power(&mut self, draws: &mut Draws) {
         for inode in self.inodes.values_mut() {
-            let mark = inode.mark();
-            inode.settle(mark, |sectors| draws.change(sectors));
-            inode.reload();
+            inode.cut_power(|sectors| draws.change(sectors));
         }
         self.first = self.directory_mark();
         for entry in self.pending.drain(..) {
