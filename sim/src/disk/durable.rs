@@ -22,14 +22,14 @@ impl Disk for Durable {
     }
 
     fn len(&mut self, file: &str) -> Result<Option<u64>, DiskError> {
-        Ok(self.0.state().files.durable(file).map(|inode| inode.durable().len() as u64))
+        Ok(self.0.state().files.durable(file).map(|bytes| bytes.len() as u64))
     }
 
     fn read(&mut self, file: &str, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
-        let state = self.0.state();
-        let bytes = state.files.durable(file).ok_or_else(|| missing("read", file))?.durable();
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-        Ok(bytes[start..start.saturating_add(length).min(bytes.len())].to_vec())
+        let mut bytes = self.0.state().files.durable(file).ok_or_else(|| missing("read", file))?;
+        bytes.drain(..usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len()));
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     fn write(&mut self, file: &str, _: u64, _: &[u8]) -> Result<(), DiskError> {

@@ -33,14 +33,14 @@ impl Files {
         self.names.keys()
     }
 
-    /// The names that a loss of power leaves for sure, unless a change of the directory is pending that removes them.
+    /// The names that are there after a loss of power that takes every change of the directory that it may.
     pub(super) fn durable_names(&self) -> impl Iterator<Item = &String> {
         self.durable_names.keys()
     }
 
-    /// The file that a name stands for on the device.
-    pub(super) fn durable(&self, name: &str) -> Option<&Inode> {
-        self.durable_names.get(name).map(|id| self.get(*id))
+    /// What a loss of power would leave for sure of the file that the name then stands for.
+    pub(super) fn durable(&self, name: &str) -> Option<Vec<u8>> {
+        self.durable_names.get(name).map(|id| self.get(*id).durable())
     }
 
     pub(super) fn find(&self, name: &str) -> Option<FileId> {

@@ -79,8 +79,11 @@ impl Inode {
         &self.content
     }
 
-    pub(super) fn durable(&self) -> &[u8] {
-        &self.durable
+    /// What a loss of power would leave for sure: the content without any change that it may take.
+    pub(super) fn durable(&self) -> Vec<u8> {
+        let mut cut = self.clone();
+        cut.cut_power(|_| Fate::Lost);
+        cut.content
     }
 
     /// Up to `length` bytes from `offset`.
