@@ -5,7 +5,7 @@
 use std::process::{Command, ExitCode, Output};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use lockstep_node::host::Network;
+use lockstep_node::host::{Disk, Network};
 use lockstep_sim::scenario::model::Cluster;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
 use lockstep_sim::systems::{Running, System};
@@ -20,6 +20,12 @@ struct With {
 /// Lets the process id, which no seed decides, reach a message.
 static LEAKY: With =
     With { name: "leaky", at_boot: |host| host.send("n1", std::process::id().to_le_bytes().to_vec().into()) };
+
+/// Lets it reach a file.
+static STAINED: With = With {
+    name: "stained",
+    at_boot: |host| host.write("note", 0, &std::process::id().to_le_bytes()).expect("the disk is up"),
+};
 
 /// Ends the whole process.
 static DEADLY: With = With { name: "deadly", at_boot: |_| std::process::abort() };
@@ -53,12 +59,14 @@ impl System for With {
 fn main() -> ExitCode {
     let first = std::env::args().nth(1).unwrap_or_default();
     if first == "run" || first == "--worker" {
-        return lockstep_sim::main(&[&LEAKY, &DEADLY]);
+        return lockstep_sim::main(&[&LEAKY, &STAINED, &DEADLY]);
     }
     let trials = vec![
-        Trial::test("a_run_that_no_seed_decides_is_found", || {
-            let output = run(&LEAKY);
-            expect(&output, 4, "nondeterministic: two runs of this seed differ")
+        Trial::test("a_message_that_no_seed_decides_is_named", || {
+            expect(&run(&LEAKY), 4, "in the setup, message: datagram from n2 to n1; 4 bytes, from byte 0 on: ")
+        }),
+        Trial::test("a_disk_call_that_no_seed_decides_is_named", || {
+            expect(&run(&STAINED), 4, "in the setup, disk call: n2: write note, 4 bytes at 0")
         }),
         Trial::test("a_worker_that_dies_is_reported_with_its_seed", || expect(&run(&DEADLY), 101, "--seed 1")),
     ];

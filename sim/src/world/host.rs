@@ -95,7 +95,8 @@ impl Network for SimHost {
         let from = self.machine;
         self.alive(|state| {
             let Some(to) = find_machine(state, to) else { return };
-            state.trace.enter(Item::Message, &bytes);
+            let place = u64::from(from.0) << 32 | u64::from(to.0);
+            state.trace.enter(Item::Message, place, &bytes, || format!("datagram from {from} to {to}"));
             let State { network, counts, now, .. } = state;
             let arrivals = network.datagram(from, to, *now, counts);
             state.detail(|state| {
