@@ -40,19 +40,19 @@ pub fn simulate(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, option
         // The standard library keeps hashing keys a thread, which madsim can seed only once.
         let thread = scope.spawn(|| {
             let runtime = madsim::runtime::Runtime::with_seed_and_config(madsim_seed, madsim::Config::default());
-            runtime.block_on(run(system, scenario, seed, options))
+            runtime.block_on(async { run(system, scenario, seed, options) })
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-async fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Options) -> Run {
+fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Options) -> Run {
     let trace = Trace::told_to(options.listener);
     let world = World::new(scenario, seed, &trace, check::all(scenario));
     if options.details {
         world.show_details();
     }
-    let (gave_up, settled_after) = match drive(&world, system, scenario).await {
+    let (gave_up, settled_after) = match drive(&world, system, scenario) {
         Ok(settled_after) => (None, settled_after),
         Err(reason) => (Some(reason), None),
     };
@@ -77,20 +77,20 @@ async fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: 
         };
         (state.ledger.take_checks(), state.ledger.violated.take(), evidence)
     };
-    world.end().await;
+    world.end();
     let verdicts = check::judge(checks, seen, &evidence);
     let vacuous = check::vacuous(&evidence);
     Run { evidence, verdicts, vacuous, digest: trace.digest() }
 }
 
 /// Takes the world through its phases. Returns how long after the heal it had settled, if it did in time.
-async fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Option<Duration>, String> {
+fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Option<Duration>, String> {
     let limit = |limit: Limit| limit.to_string();
-    world.found(system).await.map_err(limit)?;
+    world.found(system).map_err(limit)?;
     world.boot_all();
     let setup = workload::setup(world, scenario);
     let over = |state: &mut State| setup.lock().expect("nothing panics with this lock").is_some() || violated(state);
-    world.run_until(system, over).await.map_err(limit)?;
+    world.run_until(system, over).map_err(limit)?;
     setup.lock().expect("nothing panics with this lock").take().unwrap_or(Ok(()))?;
 
     world.lock().begin_faults();
@@ -100,7 +100,7 @@ async fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Resul
     }
     let idle_since = std::cell::Cell::new(None);
     let over = |state: &mut State| violated(state) || faults_over(state, scenario.phases.faults, &idle_since);
-    world.run_until(system, over).await.map_err(limit)?;
+    world.run_until(system, over).map_err(limit)?;
 
     world.heal();
     let healed = world.lock().time();
@@ -113,7 +113,7 @@ async fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Resul
         }
         violated(state) || settled_at.get().is_some() || state.time() >= bound
     };
-    world.run_until(system, over).await.map_err(limit)?;
+    world.run_until(system, over).map_err(limit)?;
     if !reports && world.lock().clients_finished() {
         settled_at.set(Some(scenario.phases.settle));
     }

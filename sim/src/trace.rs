@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -70,24 +70,26 @@ impl Trace {
     /// Enters bytes that go to, or are at, some place, which is a number. `about` says it in words, if anybody listens.
     pub fn enter(&self, item: Item, place: u64, bytes: &[u8], about: impl FnOnce() -> String) {
         let hash = xxh3_64_with_seed(bytes, place.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ item as u64);
-        self.enter_hash(item, hash, bytes, about);
+        self.lock().enter(item, hash, bytes, about);
     }
 
     /// Enters a number.
     pub fn enter_number(&self, item: Item, number: u64, about: impl FnOnce() -> String) {
-        self.enter_hash(item, number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ item as u64, &[], about);
+        self.lock().enter(item, number.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ item as u64, &[], about);
     }
 
     /// Enters a value, field by field, without formatting it.
     pub fn enter_hashed(&self, item: Item, value: &impl Hash, about: impl FnOnce() -> String) {
-        let mut fold = Fold(item as u64);
-        value.hash(&mut fold);
-        self.enter_hash(item, fold.0, &[], about);
+        let hash = Fold::of(item, value);
+        self.lock().enter(item, hash, &[], about);
     }
 
-    /// Sets the time of the items to come.
-    pub fn set_time(&self, now: Duration) {
-        self.lock().now = now;
+    /// Enters a delivery, from which on it is `now` in the time that people see.
+    pub fn deliver(&self, now: Duration, event: &impl Hash, about: impl FnOnce() -> String) {
+        let hash = Fold::of(Item::Delivery, event);
+        let mut state = self.lock();
+        state.now = now;
+        state.enter(Item::Delivery, hash, &[], about);
     }
 
     /// The digest so far.
@@ -96,18 +98,19 @@ impl Trace {
         (u128::from(state.high) << 64 | u128::from(state.low)) ^ u128::from(state.items)
     }
 
-    fn enter_hash(&self, item: Item, hash: u64, bytes: &[u8], about: impl FnOnce() -> String) {
-        let mut state = self.lock();
-        state.items += 1;
-        state.low = (state.low.rotate_left(7) ^ hash).wrapping_mul(0xA076_1D64_78BD_642F);
-        state.high = (state.high.rotate_left(11) ^ hash.swap_bytes() ^ item as u64).wrapping_mul(0xE703_7ED1_A0B4_28DB);
-        if let Some(listener) = state.listener {
-            listener(Entered { number: state.items, at: state.now, item, about: about(), bytes: hex(bytes), hash });
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("the digest's lock is never held across a panic")
+    }
+}
+
+impl State {
+    fn enter(&mut self, item: Item, hash: u64, bytes: &[u8], about: impl FnOnce() -> String) {
+        self.items += 1;
+        self.low = (self.low.rotate_left(7) ^ hash).wrapping_mul(0xA076_1D64_78BD_642F);
+        self.high = (self.high.rotate_left(11) ^ hash.swap_bytes() ^ item as u64).wrapping_mul(0xE703_7ED1_A0B4_28DB);
+        if let Some(listener) = self.listener {
+            listener(Entered { number: self.items, at: self.now, item, about: about(), bytes: hex(bytes), hash });
+        }
     }
 }
 
@@ -130,6 +133,14 @@ impl fmt::Display for Item {
 
 /// A hasher that depends on the values only: not on addresses, and not on the process as the standard one does.
 struct Fold(u64);
+
+impl Fold {
+    fn of(item: Item, value: &impl Hash) -> u64 {
+        let mut fold = Fold(item as u64);
+        value.hash(&mut fold);
+        fold.0
+    }
+}
 
 impl Hasher for Fold {
     fn write(&mut self, bytes: &[u8]) {

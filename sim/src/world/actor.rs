@@ -1,30 +1,26 @@
 //! Code that runs in turns: a node's process, a client.
 //!
-//! An actor is a task of madsim's executor. It runs only when the pump gives it a turn, until it waits for something
-//! again, and the pump goes on only then. So at any moment one actor runs, and the order in which the executor would
-//! poll ready tasks never matters.
+//! An actor is a future that the pump polls itself, when something has come for the actor; it runs until it waits for
+//! something again, and the pump goes on only then. So at any moment one actor runs, nothing wakes another, and no
+//! executor decides an order.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::task::{Context, Poll, Waker};
 
 /// A handle on an actor.
-#[derive(Clone, Debug)]
-pub struct Actor(Arc<Mutex<Turn>>);
+#[derive(Clone)]
+pub struct Actor(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
-struct Turn {
-    /// Whether a turn was given and is not over.
-    given: bool,
-    /// Whether its code is to be dropped.
-    abandoned: bool,
-    /// How the actor ended, once it has.
-    ended: Option<Ended>,
-    actor: Option<Waker>,
-    pump: Option<Waker>,
+enum State {
+    /// Its code waits for something.
+    Waits(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// Its code is running.
+    Runs,
+    Ended(Ended),
 }
 
 /// How an actor ended.
@@ -38,85 +34,52 @@ pub enum Ended {
 
 impl Actor {
     /// Makes an actor of a future. It does nothing before its first turn.
-    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Actor {
-        let actor = Actor(Arc::default());
-        madsim::task::spawn(Taking { turn: actor.clone(), future: Box::pin(future) });
-        actor
+    pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Actor {
+        Actor(Arc::new(Mutex::new(State::Waits(Box::pin(future)))))
     }
 
-    /// Gives the actor a turn and waits until it waits again. Returns how it ended, if it has.
-    pub async fn take_turn(&self) -> Option<Ended> {
-        {
-            let mut turn = self.lock();
-            if turn.ended.is_some() {
-                return turn.ended.clone();
+    /// Lets the actor run until it waits. Returns how it ended, if it has.
+    ///
+    /// # Panics
+    /// If the actor's own code asks for it.
+    pub fn take_turn(&self) -> Option<Ended> {
+        let before = std::mem::replace(&mut *self.lock(), State::Runs);
+        let mut future = match before {
+            State::Waits(future) => future,
+            State::Runs => panic!("an actor cannot give itself a turn"),
+            State::Ended(ended) => {
+                *self.lock() = State::Ended(ended.clone());
+                return Some(ended);
             }
-            turn.given = true;
-            if let Some(waker) = turn.actor.take() {
-                waker.wake();
+        };
+        // What it waits for is put before it by the pump, which then polls it: nobody needs to be woken.
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = quiet_panics(|| std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context))));
+        let ended = match polled {
+            Ok(Poll::Pending) => {
+                *self.lock() = State::Waits(future);
+                return None;
             }
-        }
-        poll_fn(|context| {
-            let mut turn = self.lock();
-            if turn.given {
-                turn.pump = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-            Poll::Ready(turn.ended.clone())
-        })
-        .await
+            Ok(Poll::Ready(())) => Ended::Returned,
+            Err(_) => Ended::Panicked(PANIC.take()),
+        };
+        *self.lock() = State::Ended(ended.clone());
+        Some(ended)
     }
 
     /// Drops the actor's code where it waits.
-    pub async fn abandon(&self) {
-        self.lock().abandoned = true;
-        self.take_turn().await;
+    pub fn abandon(&self) {
+        let code = std::mem::replace(&mut *self.lock(), State::Ended(Ended::Returned));
+        drop(code);
     }
 
     /// Whether it has ended.
     pub fn has_ended(&self) -> bool {
-        self.lock().ended.is_some()
+        matches!(*self.lock(), State::Ended(_))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Turn> {
-        self.0.lock().expect("a turn's lock is never held while an actor runs")
-    }
-}
-
-/// The task behind an actor.
-struct Taking {
-    turn: Actor,
-    future: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl Future for Taking {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        {
-            let mut turn = self.turn.lock();
-            turn.actor = Some(context.waker().clone());
-            if !turn.given {
-                return Poll::Pending;
-            }
-        }
-        if self.turn.lock().abandoned {
-            self.future = Box::pin(std::future::ready(()));
-        }
-        let future = &mut self.future;
-        let polled = quiet_panics(|| std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
-        let ended = match polled {
-            Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(())) => Some(Ended::Returned),
-            Err(_) => Some(Ended::Panicked(PANIC.take())),
-        };
-        let mut turn = self.turn.lock();
-        turn.given = false;
-        turn.ended = ended;
-        if let Some(waker) = turn.pump.take() {
-            waker.wake();
-        }
-        if turn.ended.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("an actor's lock is never held while its code runs")
     }
 }
 

@@ -16,7 +16,6 @@ use crate::history::Operation;
 use crate::record::{Phase, What};
 
 /// What a client waits for, and what came for it.
-#[derive(Debug)]
 pub(super) struct Mailbox {
     pub(super) actor: Option<Actor>,
     pub(super) letters: VecDeque<Letter>,
@@ -52,7 +51,7 @@ impl World {
             SimClient { world: self.clone(), client: number, count: 0, draws }
         };
         let number = client.client;
-        let actor = Actor::spawn(code(client));
+        let actor = Actor::new(code(client));
         let mut state = self.lock();
         state.mailbox(number).actor = Some(actor);
         state.wake_client(number, 0, Duration::ZERO);

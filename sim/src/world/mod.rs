@@ -11,8 +11,9 @@
 //! ```
 //!
 //! One pump owns the heap. It delivers one event, and the next only when the receiver waits again; while an actor runs,
-//! time stands still at the time of the event delivered to it. So nothing depends on the order in which madsim's executor
-//! polls its tasks, and a run is a function of scenario, system and seed.
+//! time stands still at the time of the event delivered to it. The pump polls actors itself, so there is no executor whose
+//! order could matter, and a run is a function of scenario, system and seed. Around it lies madsim's runtime: code that
+//! asks the standard library for time or randomness gets the seed's as well.
 
 pub mod actor;
 mod calls;
@@ -114,8 +115,8 @@ impl World {
         state.machines.iter().for_each(|node| node.disk.watch());
     }
 
-    /// Ends everything that runs. Tasks that wait when the runtime is dropped would never be freed.
-    pub async fn end(&self) {
+    /// Ends everything that runs: actors hold the world, and the world holds them.
+    pub fn end(&self) {
         let actors: Vec<_> = {
             let mut state = self.lock();
             state.machines.iter().for_each(|node| node.disk.kill());
@@ -124,7 +125,7 @@ impl World {
             processes.into_iter().map(|process| process.actor).chain(clients).collect()
         };
         for actor in actors {
-            actor.abandon().await;
+            actor.abandon();
         }
     }
 

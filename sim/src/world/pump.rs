@@ -13,7 +13,6 @@ use super::machine::{Asked, Process};
 use super::{Event, SimHost, State, World};
 use crate::record::{Detail, Down, Machine, Phase, What};
 use crate::systems::System;
-use crate::trace::Item;
 
 /// What ended a run before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +33,7 @@ impl World {
     ///
     /// # Errors
     /// The limit that ended the run first.
-    pub async fn run_until(&self, system: &dyn System, done: impl Fn(&mut State) -> bool) -> Result<(), Limit> {
+    pub fn run_until(&self, system: &dyn System, done: impl Fn(&mut State) -> bool) -> Result<(), Limit> {
         let clock = TimeHandle::current();
         loop {
             let (at, event) = {
@@ -58,9 +57,9 @@ impl World {
             // Actors see the world's time only. madsim's clock follows it, so that code which reads the time past all
             // rules still sees a time that the seed decides.
             if clock.elapsed() < at {
-                madsim::time::sleep(at - clock.elapsed()).await;
+                clock.advance(at - clock.elapsed());
             }
-            self.deliver(system, event).await;
+            self.deliver(system, event);
         }
     }
 
@@ -68,7 +67,7 @@ impl World {
     ///
     /// # Errors
     /// The limit that was reached first.
-    pub async fn found(&self, system: &dyn System) -> Result<(), Limit> {
+    pub fn found(&self, system: &dyn System) -> Result<(), Limit> {
         let actor = {
             let mut state = self.lock();
             let machines: Vec<Machine> = (0..state.machines.len() as u32).map(Machine).collect();
@@ -76,16 +75,16 @@ impl World {
             let host =
                 |(machine, disk): (&Machine, &crate::disk::Boot)| SimHost::new(self.clone(), *machine, 0, disk.clone());
             let hosts = machines.iter().zip(&boots).map(host).collect();
-            let actor = Actor::spawn(system.found(hosts, &state.scenario.cluster));
+            let actor = Actor::new(system.found(hosts, &state.scenario.cluster));
             for (machine, disk) in machines.iter().zip(boots) {
                 let actor = actor.clone();
                 state.machine(*machine).process = Some(Process::new(0, actor, disk));
             }
             actor
         };
-        actor.take_turn().await;
-        self.run_until(system, |_| actor.has_ended()).await?;
-        if let Some(Ended::Panicked(message)) = actor.take_turn().await {
+        actor.take_turn();
+        self.run_until(system, |_| actor.has_ended())?;
+        if let Some(Ended::Panicked(message)) = actor.take_turn() {
             panic!("the cluster cannot be founded: {message}");
         }
         let mut state = self.lock();
@@ -104,34 +103,34 @@ impl World {
         }
     }
 
-    async fn deliver(&self, system: &dyn System, event: Event) {
+    fn deliver(&self, system: &dyn System, event: Event) {
         match event {
-            Event::Boot(machine) => self.boot(system, machine).await,
+            Event::Boot(machine) => self.boot(system, machine),
             Event::Message { from, to, bytes } => {
                 if self.lock().gets_through(from, to) {
-                    self.give(to, Input::Message { from: from.to_string(), bytes }).await;
+                    self.give(to, Input::Message { from: from.to_string(), bytes });
                 }
             }
             Event::Request { call } => {
                 let arrived = self.lock().request_arrives(call);
                 if let Some((machine, input)) = arrived {
-                    self.give(machine, input).await;
+                    self.give(machine, input);
                 }
             }
-            Event::Answer { call, answer } => self.answer_arrives(call, answer).await,
+            Event::Answer { call, answer } => self.answer_arrives(call, answer),
             Event::Timer { machine, boot, number } => {
                 if self.lock().timer_is_due(machine, boot, number) {
-                    self.give(machine, Input::Timer).await;
+                    self.give(machine, Input::Timer);
                 }
             }
             Event::Completed { machine, boot, number } => {
                 let completed = self.lock().disk_completes(machine, boot, number);
                 if let Some((machine, input)) = completed {
-                    self.give(machine, input).await;
+                    self.give(machine, input);
                 }
             }
-            Event::Client { client, number } => self.send_letter(client, Letter::Wake(number)).await,
-            Event::Fault { event, strikes: true } => self.strike(event).await,
+            Event::Client { client, number } => self.send_letter(client, Letter::Wake(number)),
+            Event::Fault { event, strikes: true } => self.strike(event),
             Event::Fault { event, strikes: false } => {
                 if self.lock().fault_is_active(event) {
                     self.end_fault(event);
@@ -142,7 +141,7 @@ impl World {
     }
 
     /// Starts a machine's process, unless a fault still keeps it down.
-    async fn boot(&self, system: &dyn System, machine: Machine) {
+    fn boot(&self, system: &dyn System, machine: Machine) {
         {
             let mut state = self.lock();
             let node = state.machine(machine);
@@ -153,29 +152,29 @@ impl World {
             let (boot, disk) = (node.boots, node.disk.boot());
             let host = SimHost::new(self.clone(), machine, boot, disk.clone());
             let settings = state.scenario.cluster.clone();
-            let actor = Actor::spawn(system.boot(host, &settings));
+            let actor = Actor::new(system.boot(host, &settings));
             let process = Process::new(boot, actor, disk);
             state.machine(machine).process = Some(process);
             state.record(What::Up(machine));
         }
-        self.turn(machine).await;
+        self.turn(machine);
     }
 
     /// Puts an input into a running process's inbox and gives it a turn.
-    async fn give(&self, machine: Machine, input: Input) {
+    fn give(&self, machine: Machine, input: Input) {
         {
             let mut state = self.lock();
             let Some(process) = &mut state.machine(machine).process else { return };
             assert!(process.inbox.is_none(), "{machine} did not take its last input");
             process.inbox = Some(input);
         }
-        self.turn(machine).await;
+        self.turn(machine);
     }
 
     /// Lets a process run until it waits again, and deals with what became of it.
-    async fn turn(&self, machine: Machine) {
+    fn turn(&self, machine: Machine) {
         let actor = self.lock().prepare_turn(machine);
-        let ended = actor.take_turn().await;
+        let ended = actor.take_turn();
         self.lock().detail_disk(machine);
         let struck = self.lock().machine(machine).disk.take_struck();
         let founded = self.lock().founded(machine);
@@ -183,7 +182,7 @@ impl World {
             let resolved = struck.resolved;
             let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
             self.lock().begin_strike(struck.strike.event, machine);
-            self.bury(machine, how).await;
+            self.bury(machine, how);
         } else if let Some(ended) = ended
             && founded
         {
@@ -192,18 +191,18 @@ impl World {
                 Ended::Panicked(message) => Down::Panicked(message),
             };
             self.lock().machine(machine).disk.kill();
-            self.bury(machine, how).await;
+            self.bury(machine, how);
         }
     }
 
     /// A process's boot is over: lets its code see that, and forgets it.
-    async fn bury(&self, machine: Machine, how: Down) {
+    fn bury(&self, machine: Machine, how: Down) {
         let actor = self.lock().machine(machine).process.as_ref().map(|process| process.actor.clone());
         let Some(actor) = actor else { return };
         // What the code of a dead boot does has no effect; if it panics over the errors it gets, nobody cares. Code that
         // then waits for anything else waits in vain.
-        if actor.take_turn().await.is_none() {
-            actor.abandon().await;
+        if actor.take_turn().is_none() {
+            actor.abandon();
         }
         let mut state = self.lock();
         let node = state.machine(machine);
@@ -212,7 +211,7 @@ impl World {
         state.record(What::Down(machine, how));
     }
 
-    async fn strike(&self, fault: usize) {
+    fn strike(&self, fault: usize) {
         let Some(effects) = self.lock().strike(fault) else { return };
         for effect in effects {
             match effect {
@@ -220,12 +219,12 @@ impl World {
                     self.lock().machine(machine).held_down += 1;
                     let resolved = self.lock().machine(machine).disk.power_cut();
                     let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
-                    self.bury(machine, how).await;
+                    self.bury(machine, how);
                 }
                 Effect::Kill(machine) => {
                     self.lock().machine(machine).held_down += 1;
                     self.lock().machine(machine).disk.kill();
-                    self.bury(machine, Down::Killed).await;
+                    self.bury(machine, Down::Killed);
                 }
                 Effect::Cut(from, to) => self.lock().network.cut(from, to, true),
                 Effect::Slow(machine, factor) => self.lock().slow_disk(machine, factor, true),
@@ -258,21 +257,21 @@ impl World {
         self.lock().enter_phase(Phase::Settle);
     }
 
-    async fn answer_arrives(&self, call: u64, answer: Result<bytes::Bytes, super::calls::NoAnswer>) {
+    fn answer_arrives(&self, call: u64, answer: Result<bytes::Bytes, super::calls::NoAnswer>) {
         let Some(closed) = self.lock().close_call(call) else { return };
         match closed.caller {
-            Caller::Client { client, number } => self.send_letter(client, Letter::Answer(number, answer)).await,
+            Caller::Client { client, number } => self.send_letter(client, Letter::Answer(number, answer)),
             Caller::Node { machine, boot, call } => {
                 let runs = self.lock().machine(machine).runs(boot);
                 if runs {
                     let answer = answer.map_err(|_| lockstep_node::host::Broken);
-                    self.give(machine, Input::Response { call, answer }).await;
+                    self.give(machine, Input::Response { call, answer });
                 }
             }
         }
     }
 
-    async fn send_letter(&self, client: u32, letter: Letter) {
+    fn send_letter(&self, client: u32, letter: Letter) {
         let actor = {
             let mut state = self.lock();
             let mailbox = state.mailbox(client);
@@ -282,7 +281,7 @@ impl World {
             mailbox.letters.push_back(letter);
             mailbox.actor.clone().expect("a client has an actor before it gets letters")
         };
-        if let Some(Ended::Panicked(message)) = actor.take_turn().await {
+        if let Some(Ended::Panicked(message)) = actor.take_turn() {
             panic!("client {client} panicked: {message}");
         }
     }
@@ -290,8 +289,7 @@ impl World {
 
 impl State {
     fn enter_delivery(&mut self, event: &Event) {
-        self.trace.set_time(self.time());
-        self.trace.enter_hashed(Item::Delivery, &(self.now, event.key()), || event.to_string());
+        self.trace.deliver(self.time(), &(self.now, event.key()), || event.to_string());
     }
 
     /// Before a node runs: SQLite's own generator is the node's, and its wall clock is the node's.
