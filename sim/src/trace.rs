@@ -104,14 +104,22 @@ impl Trace {
 }
 
 impl State {
+    #[inline]
     fn enter(&mut self, item: Item, hash: u64, bytes: &[u8], about: impl FnOnce() -> String) {
         self.items += 1;
         self.low = (self.low.rotate_left(7) ^ hash).wrapping_mul(0xA076_1D64_78BD_642F);
         self.high = (self.high.rotate_left(11) ^ hash.swap_bytes() ^ item as u64).wrapping_mul(0xE703_7ED1_A0B4_28DB);
         if let Some(listener) = self.listener {
-            listener(Entered { number: self.items, at: self.now, item, about: about(), bytes: hex(bytes), hash });
+            let (number, at) = (self.items, self.now);
+            tell(listener, || Entered { number, at, item, about: about(), bytes: hex(bytes), hash });
         }
     }
+}
+
+/// Keeps what is made for a listener out of the way of runs without one.
+#[cold]
+fn tell(listener: Listener, entered: impl FnOnce() -> Entered) {
+    listener(entered());
 }
 
 fn hex(bytes: &[u8]) -> String {
