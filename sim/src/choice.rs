@@ -15,23 +15,34 @@ use crate::trace::{Item, Trace};
 pub struct Stream {
     generator: ChaCha8Rng,
     trace: Trace,
+    site: &'static str,
+    entity: u64,
 }
 
 impl Stream {
     /// The stream of a site and an entity: `Stream::new(&trace, 7, "network.latency", link)`.
-    pub fn new(trace: &Trace, seed: u64, site: &str, entity: u64) -> Self {
+    pub fn new(trace: &Trace, seed: u64, site: &'static str, entity: u64) -> Self {
         let mut key = [0; 32];
         key[..16].copy_from_slice(&xxh3_128_with_seed(site.as_bytes(), entity).to_le_bytes());
         key[16..24].copy_from_slice(&seed.to_le_bytes());
         key[24..].copy_from_slice(&entity.to_le_bytes());
-        Stream { generator: ChaCha8Rng::from_seed(key), trace: trace.clone() }
+        Stream { generator: ChaCha8Rng::from_seed(key), trace: trace.clone(), site, entity }
     }
 
     /// Any number.
     pub fn number(&mut self) -> u64 {
         let number = self.generator.next_u64();
-        self.trace.enter_number(Item::Choice, number);
+        self.trace.enter_number(Item::Choice, number, || self.about(number));
         number
+    }
+
+    /// What was drawn where. An entity of two parts, such as a link, has its halves apart.
+    fn about(&self, number: u64) -> String {
+        let (Stream { site, entity, .. }, low) = (self, self.entity as u32);
+        match entity >> 32 {
+            0 => format!("{site} of entity {entity} is {number}"),
+            high => format!("{site} of entity {high}:{low} is {number}"),
+        }
     }
 
     /// A number below `bound`, evenly.
@@ -114,7 +125,7 @@ fn nanos(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn stream(site: &str, entity: u64) -> Stream {
+    fn stream(site: &'static str, entity: u64) -> Stream {
         Stream::new(&Trace::default(), 7, site, entity)
     }
 

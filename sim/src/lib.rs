@@ -20,7 +20,7 @@
 //! One seed, one history, byte for byte, on any machine. One pump owns all events to come and delivers one at a time;
 //! madsim executes the actors, supplies virtual time, and catches code that asks the operating system for time or randomness
 //! behind the simulation's back. Every choice, message, disk call and event enters a running digest ([`trace`]), and every
-//! test runs its seed in two processes that must end with the same one.
+//! test runs its seed in two processes that must end with the same one. If they do not, the first difference is named.
 //!
 //! # Put your own system under test
 //!

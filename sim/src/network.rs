@@ -4,6 +4,7 @@
 //! be lost, duplicated and overtaken. Requests and their answers travel on connections: in order and at most once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::choice::Stream;
@@ -125,6 +126,15 @@ impl Place {
         match self {
             Place::Machine(Machine(machine)) => u64::from(machine),
             Place::Client(client) => 1 << 16 | u64::from(client),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Machine(machine) => machine.fmt(f),
+            Place::Client(client) => write!(f, "client {client}"),
         }
     }
 }

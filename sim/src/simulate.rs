@@ -9,7 +9,7 @@ use crate::record::Phase;
 use crate::run::{Evidence, Run};
 use crate::scenario::model::{Phases, Scenario};
 use crate::systems::System;
-use crate::trace::Trace;
+use crate::trace::{Listener, Trace};
 use crate::workload;
 use crate::world::{Limit, State, World};
 
@@ -20,6 +20,8 @@ pub struct Options {
     pub madsim_seed: Option<u64>,
     /// Whether every datagram and disk call is recorded, for people who want to see all.
     pub details: bool,
+    /// Who is told everything that enters the digest, as it happens.
+    pub listener: Option<Listener>,
 }
 
 /// After the last operation, how long a fault that waits for something to happen may still wait.
@@ -45,7 +47,7 @@ pub fn simulate(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, option
 }
 
 fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Options) -> Run {
-    let trace = Trace::default();
+    let trace = Trace::told_to(options.listener);
     let world = World::new(scenario, seed, &trace, check::all(scenario));
     if options.details {
         world.show_details();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_node::host::{DiskError, Ticket, Work};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::files::{FileId, Files};
 use super::locks::Locks;
@@ -341,7 +340,9 @@ impl State {
     pub(super) fn note(&mut self, call: Call, id: FileId, offset: u64, bytes: &[u8]) {
         self.calls += 1;
         let place = u64::from(self.machine.0) << 56 ^ (call as u64) << 48 ^ id.0.rotate_left(32) ^ offset;
-        self.trace.enter_number(Item::Disk, xxh3_64_with_seed(bytes, place));
+        self.trace.enter(Item::Disk, place, bytes, || {
+            format!("{}: {}", self.machine, self.describe(call, id, offset, bytes))
+        });
         if self.watched.is_some() {
             let text = self.describe(call, id, offset, bytes);
             self.watched.iter_mut().for_each(|watched| watched.push(text.clone()));

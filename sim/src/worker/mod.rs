@@ -2,15 +2,19 @@
 //!
 //! A run wants its process to itself, since SQLite and the executor keep state that all threads share. So the tool and
 //! the test harness start themselves again as workers: one [`Job`] comes in as a line of JSON on standard input, one
-//! [`Answer`] goes out as a line on standard output, until the input ends. A panic of the testbed ends the worker; the
+//! [`Answer`] goes out as a line on standard output, until the input ends. Where two runs of one seed differ, they are
+//! made again and tell every item of their digests before they answer; the first that differs is named. A panic of the testbed ends the worker; the
 //! parent sees the end of its output and reports a bug with the seed ([`Worker::ask`]).
 
 mod answer;
+mod parting;
 mod pool;
 mod process;
 mod serve;
 
 use serde::{Deserialize, Serialize};
+
+use crate::trace::Entered;
 
 pub use answer::Answer;
 pub use pool::{Task, answer_all, confirm};
@@ -47,9 +51,20 @@ pub struct Wants {
     pub trace: bool,
     /// The final tables.
     pub finals: bool,
+    /// Everything that enters the digest, told before the answer, while it happens.
+    pub items: bool,
+}
+
+/// A line that a worker writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Said {
+    /// Something entered the digest.
+    Item(Entered),
+    /// The run is over.
+    Answer(Box<Answer>),
 }
 
 impl Wants {
-    /// Everything there is, in plain text.
-    pub const ALL: Wants = Wants { short: true, coloured: false, json: true, trace: true, finals: true };
+    /// All that an answer can hold, in plain text.
+    pub const ALL: Wants = Wants { short: true, coloured: false, json: true, trace: true, finals: true, items: false };
 }

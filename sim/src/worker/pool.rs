@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 
-use super::{Answer, Job, Wants, Worker};
+use super::parting::{self, Parting};
+use super::{Answer, Job, Worker};
 use crate::status::Status;
 
 /// A run that is wanted, and what is to be made of its answer.
@@ -91,7 +92,7 @@ fn in_order(
 }
 
 /// Runs a job once more in a fresh process. If the runs differ, the answer is that the seed is nondeterministic, and
-/// names what differs first.
+/// names where two runs of it part.
 ///
 /// # Errors
 /// If no process can be started.
@@ -111,30 +112,20 @@ pub fn confirm(job: &Job, first: Answer) -> io::Result<Answer> {
             ..first
         });
     }
-    // A seed that is not deterministic differs anew with every run: these two are compared with each other.
-    let mut warm = Worker::default();
-    let traced = Job { wants: Wants { trace: true, ..job.wants }, ..job.clone() };
-    warm.ask(&Job { seed: job.seed.wrapping_add(1), ..job.clone() })?;
-    let (one, other) = (warm.ask(&traced)?, Worker::default().ask(&traced)?);
-    let mut details = vec![format!("digests {} and {}", first.digest, second.digest)];
-    details.extend(first_difference(one.trace.as_deref(), other.trace.as_deref()));
+    let mut details = Vec::new();
+    let parting = parting::find(job)?;
+    details.extend(parting.iter().flat_map(Parting::lines));
+    details.push(format!("seen first in runs that ended with the digests {} and {}", first.digest, second.digest));
     details.extend(different_counts(&first, &second));
     Ok(Answer {
         status: Status::Nondeterministic,
-        headline: "nondeterministic: two runs of this seed differ".to_owned(),
+        headline: match parting {
+            Some(parting) => format!("nondeterministic: two runs of this seed differ, first in {parting}"),
+            None => "nondeterministic: two runs of this seed differ, but not when they were made again".to_owned(),
+        },
         details,
         ..first
     })
-}
-
-fn first_difference(one: Option<&[String]>, other: Option<&[String]>) -> Vec<String> {
-    let (Some(one), Some(other)) = (one, other) else { return Vec::new() };
-    let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
-    let line = |of: &[String]| of.get(same).map_or("(the end)", |line| line.trim()).to_owned();
-    if same == one.len() && same == other.len() {
-        return vec!["the traces are equal: the difference is in choices, messages or disk calls".to_owned()];
-    }
-    vec![format!("first difference, at line {} of the trace:", same + 1), line(one), line(other)]
 }
 
 fn different_counts(one: &Answer, other: &Answer) -> Vec<String> {
@@ -196,14 +187,5 @@ mod tests {
     fn a_vacuous_run_does_not_satisfy_an_expected_failure() {
         let vacuous = Answer::without_run(Status::Vacuous, String::new(), Vec::new());
         assert_eq!(judge(vacuous, Some("tables-equal"), "bully").status, Status::Vacuous);
-    }
-
-    #[test]
-    fn the_first_difference_of_two_traces_is_named() {
-        let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let named = first_difference(Some(&lines("a b c")), Some(&lines("a x c")));
-        assert_eq!(named, ["first difference, at line 2 of the trace:", "b", "x"]);
-        let shorter = first_difference(Some(&lines("a b")), Some(&lines("a")));
-        assert_eq!(shorter[1..], ["b".to_owned(), "(the end)".to_owned()]);
     }
 }

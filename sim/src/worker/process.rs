@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
-use super::{ARGUMENT, Answer, Job};
+use super::{ARGUMENT, Answer, Job, Said};
 use crate::status::Status;
 
 /// How much of what a worker wrote to standard error is kept, in bytes.
@@ -30,18 +30,38 @@ impl Worker {
     /// # Errors
     /// If no process can be started.
     pub fn ask(&mut self, job: &Job) -> std::io::Result<Answer> {
+        self.begin(job)?;
+        loop {
+            if let Said::Answer(answer) = self.hear() {
+                return Ok(*answer);
+            }
+        }
+    }
+
+    /// Gives a worker a job. What it says of it has to be heard, up to the answer.
+    ///
+    /// # Errors
+    /// If no process can be started.
+    pub(super) fn begin(&mut self, job: &Job) -> std::io::Result<()> {
         let process = match &mut self.process {
             Some(process) => process,
             none => none.insert(Process::start()?),
         };
         self.answered += 1;
-        match process.exchange(job) {
-            Some(answer) => Ok(answer),
-            None => {
-                self.answered = 0;
-                Ok(self.process.take().expect("it was just asked").obituary())
-            }
-        }
+        process.send(job);
+        Ok(())
+    }
+
+    /// Waits for what the worker says next of its job.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub(super) fn hear(&mut self) -> Said {
+        let process = self.process.as_mut().expect("a worker is heard after it was given a job");
+        process.hear().unwrap_or_else(|| {
+            self.answered = 0;
+            Said::Answer(Box::new(self.process.take().expect("it was just heard").obituary()))
+        })
     }
 
     /// How many jobs the present process has done.
@@ -76,10 +96,14 @@ impl Process {
         Ok(Process { child, input, output, errors })
     }
 
-    /// Sends a job and waits for its answer; `None` if the process has died.
-    fn exchange(&mut self, job: &Job) -> Option<Answer> {
+    /// Sends a job. To a process that has died it cannot be sent; who then listens to it learns that.
+    fn send(&mut self, job: &Job) {
         let job = serde_json::to_string(job).expect("a job has string keys only");
-        writeln!(self.input, "{job}").and_then(|()| self.input.flush()).ok()?;
+        let _ = writeln!(self.input, "{job}").and_then(|()| self.input.flush());
+    }
+
+    /// Waits for what the process says; `None` if it has died.
+    fn hear(&mut self) -> Option<Said> {
         let mut line = String::new();
         loop {
             line.clear();
@@ -87,8 +111,8 @@ impl Process {
                 return None;
             }
             // A system under test may print something of its own.
-            if let Ok(answer) = serde_json::from_str(&line) {
-                return Some(answer);
+            if let Ok(said) = serde_json::from_str(&line) {
+                return Some(said);
             }
         }
     }

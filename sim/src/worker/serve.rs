@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{ARGUMENT, Answer, Job};
+use super::{ARGUMENT, Answer, Job, Said};
 use crate::cases;
 use crate::simulate::{Options, simulate};
 use crate::status::Status;
 use crate::systems::System;
+use crate::trace::Entered;
 
 /// Whether this process was started to be a worker.
 pub fn was_asked_for() -> bool {
@@ -21,13 +22,23 @@ pub fn serve(systems: &[&'static dyn System]) -> ExitCode {
     for line in std::io::stdin().lines() {
         let Ok(line) = line else { break };
         let job: Job = serde_json::from_str(&line).expect("only this program's parent writes to a worker");
-        let answer = serde_json::to_string(&answer(systems, &job)).expect("an answer has string keys only");
-        let mut output = std::io::stdout().lock();
-        if writeln!(output, "{answer}").and_then(|()| output.flush()).is_err() {
+        let answer = answer(systems, &job);
+        if say(&Said::Answer(Box::new(answer))).is_err() {
             break;
         }
     }
     ExitCode::SUCCESS
+}
+
+fn say(said: &Said) -> std::io::Result<()> {
+    let line = serde_json::to_string(said).expect("what a worker says has string keys only");
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}").and_then(|()| output.flush())
+}
+
+/// Tells the parent what entered the digest. A parent that does not listen any more has ended or ends this process.
+fn tell(entered: Entered) {
+    let _ = say(&Said::Item(entered));
 }
 
 fn answer(systems: &[&'static dyn System], job: &Job) -> Answer {
@@ -38,7 +49,12 @@ fn answer(systems: &[&'static dyn System], job: &Job) -> Answer {
     let Some(system) = systems.iter().find(|system| system.name() == job.system) else {
         return refusal(&format!("there is no system `{}`", job.system));
     };
-    let run = simulate(*system, &scenario, job.seed, &Options::default());
+    let run = simulate(
+        *system,
+        &scenario,
+        job.seed,
+        &Options { listener: job.wants.items.then_some(tell), ..Options::default() },
+    );
     Answer::of(&run, job.wants)
 }
 

@@ -79,7 +79,7 @@ impl State {
         let count = self.calls.counts.entry(from).or_default();
         *count += 1;
         let id = from.number() << 40 | *count;
-        self.trace.enter(Item::Message, &request);
+        self.trace.enter(Item::Message, id, &request, || format!("request from {from} to {address}"));
         self.calls.open.insert(id, Call { caller, to, request, arrived: None, answered: false, broken: false });
         if to == NOBODY {
             return self.answer_call(id, Err(NoAnswer::Refused));
@@ -102,7 +102,7 @@ impl State {
         call.answered = true;
         let (caller, to) = (call.caller, call.to);
         if let Ok(bytes) = &answer {
-            self.trace.enter(Item::Message, bytes);
+            self.trace.enter(Item::Message, id, bytes, || format!("answer from {to} to {}", caller.place()));
         }
         let at = self.network.connection(Place::Machine(to), caller.place(), self.now);
         self.future.push(at, caller.entity(), Event::Answer { call: id, answer });

@@ -100,7 +100,8 @@ impl Network for SimHost {
         let from = self.machine;
         self.alive(|state| {
             let Some(to) = find_machine(state, to) else { return };
-            state.trace.enter(Item::Message, &bytes);
+            let place = u64::from(from.0) << 32 | u64::from(to.0);
+            state.trace.enter(Item::Message, place, &bytes, || format!("datagram from {from} to {to}"));
             if state.network.is_cut(from, to) {
                 state.count_stopped(from, to);
             }

@@ -156,7 +156,7 @@ impl State {
 
     /// Records something that happens now.
     pub fn record(&mut self, what: What) {
-        self.trace.enter_hashed(Item::Record, &what);
+        self.trace.enter_hashed(Item::Record, &what, || format!("{what:?}"));
         match &what {
             What::Node(machine, event) => {
                 let (machine, marks) = (*machine, self.ledger.follow(*machine, event));

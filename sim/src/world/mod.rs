@@ -18,6 +18,7 @@
 pub mod actor;
 mod calls;
 mod client;
+mod event;
 mod faults;
 mod heap;
 mod host;
@@ -28,7 +29,6 @@ mod pump;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use lockstep_node::host::Input;
 
 use crate::check::Check;
@@ -46,6 +46,7 @@ pub use ledger::Standing;
 pub use pump::Limit;
 
 use calls::Calls;
+use event::Event;
 use faults::Faults;
 use heap::Heap;
 use ledger::Ledger;
@@ -83,28 +84,6 @@ pub struct State {
     detailed: bool,
     /// The machine that ran last: SQLite's own generator is reseeded when another one runs.
     ran_last: Option<Machine>,
-}
-
-/// Something that will happen.
-enum Event {
-    /// A machine's process starts.
-    Boot(Machine),
-    /// A datagram arrives.
-    Message { from: Machine, to: Machine, bytes: Bytes },
-    /// A request arrives.
-    Request { call: u64 },
-    /// An answer arrives, or the news that there will be none.
-    Answer { call: u64, answer: Result<Bytes, calls::NoAnswer> },
-    /// A node asked to be woken.
-    Timer { machine: Machine, boot: u64, number: u64 },
-    /// What a process waits for from its disk may be done.
-    Completed { machine: Machine, boot: u64, number: u64 },
-    /// A client's pause or patience is over.
-    Client { client: u32, number: u64 },
-    /// A fault strikes, or ends.
-    Fault { event: usize, strikes: bool },
-    /// Nothing; time reaches this moment.
-    Nothing,
 }
 
 impl World {
@@ -184,7 +163,7 @@ impl State {
     }
 
     /// A stream of choices.
-    pub fn stream(&self, site: &str, entity: u64) -> Stream {
+    pub fn stream(&self, site: &'static str, entity: u64) -> Stream {
         Stream::new(&self.trace, self.seed, site, entity)
     }
 

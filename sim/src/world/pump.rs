@@ -10,10 +10,9 @@ use super::calls::Caller;
 use super::client::Letter;
 use super::faults::Effect;
 use super::machine::{Asked, Process};
-use super::{Event, SimHost, State, World, entity};
+use super::{Event, SimHost, State, World};
 use crate::record::{Detail, Down, Machine, Phase, What};
 use crate::systems::System;
-use crate::trace::Item;
 
 /// What ended a run before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +51,7 @@ impl World {
                     return Err(Limit::Events);
                 }
                 state.now = at;
+                state.enter_delivery(&event);
                 (at, event)
             };
             // Actors see the world's time only. madsim's clock follows it, so that code which reads the time past all
@@ -280,7 +280,6 @@ impl World {
     fn send_letter(&self, client: u32, letter: Letter) {
         let actor = {
             let mut state = self.lock();
-            state.trace.enter_number(Item::Delivery, entity::CLIENT | u64::from(client));
             let mailbox = state.mailbox(client);
             if mailbox.finished {
                 return;
@@ -295,10 +294,13 @@ impl World {
 }
 
 impl State {
+    fn enter_delivery(&mut self, event: &Event) {
+        self.trace.deliver(self.time(), &(self.now, event.key()), || event.to_string());
+    }
+
     /// Before a node runs: SQLite's own generator is the node's, and its wall clock is the node's.
     fn prepare_turn(&mut self, machine: Machine) -> Actor {
         let now = self.now;
-        self.trace.enter_number(Item::Delivery, u64::from(machine.0) ^ now.as_nanos() as u64);
         let another = self.ran_last.replace(machine) != Some(machine);
         let node = self.machine(machine);
         let process = node.process.as_ref().expect("only a running process gets a turn");
