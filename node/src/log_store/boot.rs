@@ -12,7 +12,7 @@ use crate::prove;
 use crate::raft::{Batch, Entry, HardState, Index, NodeId};
 
 /// The length in bytes at which a segment is followed by a new one, unless the store is told otherwise.
-const SEGMENT_BYTES_MAX: u64 = 4 << 20;
+pub const SEGMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// A disk that was read and is known to be durable.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
-pub use boot::{Opened, bootstrap, format, open, peek};
+pub use boot::{Opened, SEGMENT_BYTES_MAX, bootstrap, format, open, peek};
 pub use store::LogStore;
 pub use superblock::{Base, ClusterId, Superblock};
 

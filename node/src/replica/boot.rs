@@ -80,6 +80,8 @@ fn replica<H: Host, R: Rules>(
     rules: R,
 ) -> Replica<R> {
     let superblock = opened.superblock;
+    let mut log = opened.store;
+    log.set_segment_bytes_max(options.segment_bytes_max);
     let ticks = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
     let core = raft::Options {
         heartbeat_ticks: ticks(options.heartbeat),
@@ -91,7 +93,7 @@ fn replica<H: Host, R: Rules>(
     Replica {
         peers: Peers::new(superblock.cluster, superblock.node, superblock.epoch, &opened.entries),
         raft: Raft::new(core, superblock.node, opened.hard_state, opened.entries, rules),
-        log: opened.store,
+        log,
         requests: Requests::default(),
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),

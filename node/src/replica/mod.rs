@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::host::{Dead, Host, Input};
-use crate::log_store::{BootError, LogError, LogStore};
+use crate::log_store::{self, BootError, LogError, LogStore};
 use crate::raft::{self, Batch, Body, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
@@ -57,6 +57,8 @@ pub struct Options {
     pub checkpoint_frames: u32,
     /// The size of a database page in bytes, for a new database.
     pub page_bytes: u32,
+    /// The length in bytes at which a segment of the log is followed by a new one.
+    pub segment_bytes_max: u64,
     /// Replicas report their digest at every index that this divides.
     pub digest_every: u64,
 }
@@ -74,6 +76,7 @@ impl Default for Options {
             apply_entries_max: 256,
             checkpoint_frames: 1000,
             page_bytes: 4096,
+            segment_bytes_max: log_store::SEGMENT_BYTES_MAX,
             digest_every: 64,
         }
     }

@@ -117,7 +117,7 @@ async fn found(mut hosts: Vec<SimHost>) {
     }
 }
 
-/// Small pages and frequent checkpoints: a short run then exercises them, and costs less.
+/// Small pages, small segments and frequent checkpoints: a short run then exercises them, and costs less.
 fn options(cluster: &Cluster) -> Options {
     Options {
         election_min: cluster.raft.election.0,
@@ -125,6 +125,7 @@ fn options(cluster: &Cluster) -> Options {
         heartbeat: cluster.raft.heartbeat,
         checkpoint_frames: 100,
         page_bytes: 1024,
+        segment_bytes_max: 128 << 10,
         ..Options::default()
     }
 }

@@ -18,8 +18,8 @@ pub struct Ledger {
     pub records: Vec<Recorded>,
     /// What clients asked and saw.
     pub history: History,
-    /// How often each mark was reached since clients began, on any machine and on each.
-    marks: BTreeMap<(&'static str, Option<Machine>), u64>,
+    /// How often each mark was reached since clients began, on each machine.
+    marks: BTreeMap<&'static str, BTreeMap<Machine, u64>>,
     checks: Vec<Box<dyn Check>>,
     /// The first violation that a check saw while the world ran.
     pub violated: Option<Verdict>,
@@ -70,13 +70,16 @@ impl Ledger {
 
     /// How often each mark was reached on any machine.
     pub fn marks(&self) -> BTreeMap<String, u64> {
-        let anywhere = self.marks.iter().filter(|((_, machine), _)| machine.is_none());
-        anywhere.map(|((mark, _), count)| ((*mark).to_owned(), *count)).collect()
+        self.marks.iter().map(|(mark, counts)| ((*mark).to_owned(), counts.values().sum())).collect()
     }
 
     /// How often a mark was reached on a machine, or on any.
     pub(super) fn mark_count(&self, mark: &str, machine: Option<Machine>) -> u64 {
-        self.marks.iter().find(|((name, on), _)| *name == mark && *on == machine).map_or(0, |(_, count)| *count)
+        let Some(counts) = self.marks.get(mark) else { return 0 };
+        match machine {
+            Some(machine) => counts.get(&machine).copied().unwrap_or(0),
+            None => counts.values().sum(),
+        }
     }
 
     /// Takes the checks out, to judge the evidence.
@@ -98,7 +101,7 @@ impl Ledger {
     }
 
     /// Follows where a node stands. Returns the marks that this event reaches.
-    fn follow(&mut self, machine: Machine, event: &Event) -> Vec<&'static str> {
+    fn follow(&mut self, machine: Machine, event: &Event) -> &'static [&'static str] {
         let standing = self.standings.entry(machine).or_insert(Standing {
             role: Role::Follower,
             term: Term(0),
@@ -109,7 +112,7 @@ impl Ledger {
         match *event {
             Event::Booted { epoch, term, last, applied, .. } => {
                 *standing = Standing { role: Role::Follower, term, last: last.0, applied: applied.0, up: true };
-                if epoch > 1 { vec!["node.booted", "node.restarted"] } else { vec!["node.booted"] }
+                if epoch > 1 { &["node.booted", "node.restarted"] } else { &["node.booted"] }
             }
             Event::Role { role, term } => {
                 let led = standing.role == Role::Leader;
@@ -117,30 +120,30 @@ impl Ledger {
                 if role == Role::Leader {
                     let before = self.elected.replace((term, machine));
                     let changed = before.is_some_and(|(_, other)| other != machine);
-                    return if changed { vec!["leader.elected", "leader.changed"] } else { vec!["leader.elected"] };
+                    return if changed { &["leader.elected", "leader.changed"] } else { &["leader.elected"] };
                 }
-                if led { vec!["leader.stepped-down"] } else { vec![] }
+                if led { &["leader.stepped-down"] } else { &[] }
             }
             Event::Appended { index, .. } => {
                 standing.last = index.0;
-                vec!["log.appended"]
+                &["log.appended"]
             }
             Event::Truncated { from } => {
                 standing.last = from.previous().0;
-                vec!["log.truncated"]
+                &["log.truncated"]
             }
             Event::Applied { index, .. } => {
                 standing.applied = index.0;
-                vec!["entry.applied"]
+                &["entry.applied"]
             }
-            Event::Persisted { .. } => vec!["log.synced"],
-            Event::Committed { .. } => vec!["entry.committed"],
-            Event::Checkpointed { .. } => vec!["database.checkpointed"],
-            Event::TornTail { .. } => vec!["log.torn-tail"],
-            Event::Stopped { .. } => vec!["node.stopped"],
-            Event::Forwarded { .. } => vec!["request.forwarded"],
-            Event::Voted { .. } => vec!["vote.granted"],
-            Event::Follows { .. } => vec![],
+            Event::Persisted { .. } => &["log.synced"],
+            Event::Committed { .. } => &["entry.committed"],
+            Event::Checkpointed { .. } => &["database.checkpointed"],
+            Event::TornTail { .. } => &["log.torn-tail"],
+            Event::Stopped { .. } => &["node.stopped"],
+            Event::Forwarded { .. } => &["request.forwarded"],
+            Event::Voted { .. } => &["vote.granted"],
+            Event::Follows { .. } => &[],
         }
     }
 }
@@ -165,8 +168,7 @@ impl State {
                 }
                 if self.phase != Phase::Setup {
                     for mark in marks {
-                        *self.ledger.marks.entry((mark, None)).or_default() += 1;
-                        *self.ledger.marks.entry((mark, Some(machine))).or_default() += 1;
+                        *self.ledger.marks.entry(mark).or_default().entry(machine).or_default() += 1;
                     }
                     self.set_off_faults();
                 }
