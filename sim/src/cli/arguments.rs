@@ -20,12 +20,12 @@ use crate::seeds::{self, Seeds};
 Examples:
   cargo sim demo                                 one system diverges, one holds
   cargo sim run                                  every scenario with its own seeds
-  cargo sim run scenarios/join --seeds 1..1000   one folder, a thousand seeds each
-  cargo sim run scenarios/join/leader-cut.toml --seed 7
+  cargo sim run scenarios/power --seeds 1..1000  one folder, a thousand seeds each
+  cargo sim run scenarios/power/leader.toml --seed 7
                                                  one run, shown as a timeline
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --node n3
+  cargo sim replay scenarios/power/leader.toml --seed 7 --from 0.9s --node n3
                                                  the same run in every detail
-  cargo sim new join/my-case                     a commented scenario to begin with
+  cargo sim new power/my-case                    a commented scenario to begin with
 
 Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous
 (the run shows nothing), 4 nondeterministic, 101 a bug in the testbed."
@@ -45,7 +45,7 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Write a commented scenario to begin with: scenarios/NAME.toml
     New {
-        /// The scenario's name, with its folder: join/my-case
+        /// The scenario's name, with its folder: power/my-case
         name: String,
     },
     /// List scenarios with their seeds and what they are about
@@ -71,13 +71,14 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  cargo sim run scenarios/join/leader-cut.toml --seed 7
+  cargo sim run scenarios/power/leader.toml --seed 7
   cargo sim run --seeds 1..1000 --jobs 2 --keep-going
   cargo sim run scenarios/demo --system statement-shipping
   cargo sim run --json | jq 'select(.status != \"pass\") | .replay'
 
-A scenario whose [expect] names systems in `fails` is run on those as well, and
-passes there if on every seed its first failure is the property named.")]
+A scenario whose [expect] names systems in `fails` is run on those as well with
+its own seeds, and passes there if its first failure is the property named. Other
+seeds run on its own system only.")]
 pub struct RunArguments {
     /// Scenario files, or folders to search for them
     #[arg(default_value = "scenarios")]
@@ -106,9 +107,9 @@ pub struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --from 3.9s --until 4.2s
-  cargo sim replay scenarios/join/leader-cut.toml --seed 7 --node n3 --only raft,log")]
+  cargo sim replay scenarios/power/leader.toml --seed 7
+  cargo sim replay scenarios/power/leader.toml --seed 7 --from 0.9s --until 1.2s
+  cargo sim replay scenarios/power/leader.toml --seed 7 --node n3 --only raft,log")]
 pub struct ReplayArguments {
     /// The scenario file
     pub file: PathBuf,
@@ -118,7 +119,7 @@ pub struct ReplayArguments {
     /// Run on this system instead of the scenario's own
     #[arg(long, value_name = "NAME")]
     pub system: Option<String>,
-    /// Show only what happens from this simulated time on, such as 3.9s or 200ms
+    /// Show only what happens from this simulated time on, such as 0.9s or 200ms
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub from: Option<Duration>,
     /// Show only what happens up to this simulated time
@@ -127,7 +128,7 @@ pub struct ReplayArguments {
     /// Show only what happens on this node, such as n3
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
-    /// Show only these families of events, separated by commas, such as raft,log
+    /// Show only these families of events, separated by commas: client, disk, fault, log, network, raft, sqlite, world
     #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
     pub only: Vec<String>,
 }
