@@ -52,7 +52,9 @@ fn entry(evidence: &Evidence, index: u64) -> Vec<String> {
         seconds(operation.called)
     )];
     let batch = operation.batch();
-    lines.extend(first(batch.statements.iter().map(ToString::to_string).collect(), 3).into_iter().map(|sql| format!("  {sql}")));
+    lines.extend(
+        first(batch.statements.iter().map(ToString::to_string).collect(), 3).into_iter().map(|sql| format!("  {sql}")),
+    );
     lines
 }
 

@@ -161,8 +161,7 @@ pub(super) fn render<L: ToString>(lines: &[Line<'_>], dumps: &[(L, &Dump)]) -> V
     for line in shown {
         if line.table != table {
             table = line.table;
-            let names =
-                dumps.iter().zip(&cells).map(|((label, _), width)| format!("  {:>width$} ", label.to_string()));
+            let names = dumps.iter().zip(&cells).map(|((label, _), width)| format!("  {:>width$} ", label.to_string()));
             text.push(format!("{table:key$}  {:column$}{}", "", names.collect::<String>()).trim_end().to_owned());
         }
         let usual = line.usual();

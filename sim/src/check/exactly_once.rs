@@ -47,7 +47,8 @@ fn where_told(evidence: &Evidence) -> Result<(), Violation> {
         let summary = format!("{operation} was acknowledged as entry {}, which {problem}", reply.index);
         let mut violation = violation(summary, None, reply.index);
         if let Some(Some(command)) = evidence.log.get(&reply.index) {
-            violation.details = std::iter::once("the log holds there".to_owned()).chain(texts(&command.batch)).collect();
+            violation.details =
+                std::iter::once("the log holds there".to_owned()).chain(texts(&command.batch)).collect();
         }
         return Err(violation);
     }

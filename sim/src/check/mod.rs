@@ -10,9 +10,11 @@ mod differences;
 mod election_safety;
 mod exactly_once;
 mod executed;
+mod health;
 mod integrity;
 mod invariants;
 mod leader_completeness;
+mod leaderless;
 mod log_matching;
 mod logs;
 mod model;
@@ -52,6 +54,7 @@ pub const PROPERTIES: &[&str] = &[
     "integrity",
     "tables-equal",
     "progress",
+    "leaderless",
 ];
 
 /// One check a property. A run fails with the first that is violated: causes come before consequences.
@@ -72,6 +75,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(integrity::Integrity),
         Box::new(tables_equal::TablesEqual),
         Box::new(progress::Progress),
+        Box::new(leaderless::Leaderless),
     ]
 }
 

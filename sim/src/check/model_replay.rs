@@ -219,10 +219,8 @@ mod tests {
         let write = Statement::new("UPDATE accounts SET balance = balance");
         let told = Rows { rows_affected: 2, ..Rows::default() };
         let operation = &mut evidence.history.operations[0];
-        operation.request = Request {
-            session: None,
-            command: Asked::Execute(Batch { statements: vec![write], atomic: true }),
-        };
+        operation.request =
+            Request { session: None, command: Asked::Execute(Batch { statements: vec![write], atomic: true }) };
         let Outcome::Acknowledged { reply, .. } = &mut operation.outcome else { unreachable!() };
         reply.results = vec![Ok(told)];
         evidence.log.insert(3, Some(logged(operation)));

@@ -14,7 +14,7 @@ use lockstep_node::state_machine::Command as LogCommand;
 
 use super::Check;
 use crate::history::{History, Operation, Outcome};
-use crate::record::{Machine, Phase, Recorded, What};
+use crate::record::{FaultRecord, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
 use crate::scenario::model::{self, *};
 
@@ -229,6 +229,11 @@ pub(crate) fn with_invariant(evidence: &mut Evidence, found: &[Result<Value, Str
 pub(crate) fn expect_progress(evidence: &mut Evidence, commits: u64) {
     let progress = model::Progress { commits, from: Duration::ZERO, to: Duration::from_secs(5) };
     Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress = Some(progress);
+}
+
+/// A fault, the scenario's first, that strikes or ends.
+pub(crate) fn fault(seconds: f64, struck: bool, text: &str) -> Recorded {
+    at(seconds, What::Fault(FaultRecord { event: 0, struck, text: text.into() }))
 }
 
 /// A power cut of the leader at two seconds, on this line of the file.
