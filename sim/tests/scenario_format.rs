@@ -115,9 +115,10 @@ faults = "20s"
 settle = "5s"
 
 [expect]
-progress  = "50 commits in 2s..5s"
-sometimes = ["leader.changed", "log.torn-tail"]
-fails     = { statement-shipping = "tables-equal" }
+progress   = "50 commits in 2s..5s"
+leaderless = "at most 2500ms"
+sometimes  = ["leader.changed", "log.torn-tail"]
+fails      = { statement-shipping = "tables-equal" }
 
 [limits]
 time   = "1h"

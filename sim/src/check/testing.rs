@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Request, Rows, Statement, Value};
+use lockstep_node::client::Resend;
 use lockstep_node::event::Event;
 use lockstep_node::raft::{Index, NodeId, Role, Term};
 use lockstep_node::sqlite::Digest;
 use lockstep_node::sqlite::dump::{Dump, Row, Table};
+use lockstep_node::state_machine::Command as LogCommand;
 
 use super::Check;
 use crate::history::{History, Operation, Outcome};
-use crate::record::{Machine, Phase, Recorded, What};
+use crate::record::{FaultRecord, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
 use crate::scenario::model::{self, *};
 
@@ -129,7 +131,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         records: vec![at(0.0, What::Phase(Phase::Faults))],
         history: History::default(),
         replicas: transfers.iter().zip(0..).map(|(ids, machine)| (Machine(machine), replica(ids))).collect(),
-        requests: BTreeMap::new(),
+        log: BTreeMap::new(),
         counts: Counts::default(),
         ended: Duration::from_secs(10),
         settled_after: Some(Duration::from_millis(480)),
@@ -202,8 +204,15 @@ fn operation(number: u64, command: Command, rows: Rows, index: u64) -> Operation
         request: Request { session: None, command },
         called: Duration::ZERO,
         attempts: 1,
+        resend: Resend::Never,
         outcome: Outcome::Acknowledged { reply, returned: Duration::from_secs(index) },
     }
+}
+
+/// The entry of an operation.
+pub(crate) fn logged(operation: &Operation) -> LogCommand {
+    let (batch, read_only) = (operation.batch().clone(), operation.reads());
+    LogCommand { time_us: 1_000_000, seed: 7, session: None, read_only, batch }
 }
 
 /// Gives the scenario an invariant that expects 0, and each replica what it found.
@@ -220,6 +229,11 @@ pub(crate) fn with_invariant(evidence: &mut Evidence, found: &[Result<Value, Str
 pub(crate) fn expect_progress(evidence: &mut Evidence, commits: u64) {
     let progress = model::Progress { commits, from: Duration::ZERO, to: Duration::from_secs(5) };
     Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress = Some(progress);
+}
+
+/// A fault, the scenario's first, that strikes or ends.
+pub(crate) fn fault(seconds: f64, struck: bool, text: &str) -> Recorded {
+    at(seconds, What::Fault(FaultRecord { event: 0, struck, text: text.into() }))
 }
 
 /// A power cut of the leader at two seconds, on this line of the file.

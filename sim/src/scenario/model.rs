@@ -329,6 +329,8 @@ pub struct Phases {
 pub struct Expect {
     /// So many acknowledged operations between two times.
     pub progress: Option<Progress>,
+    /// The longest time for which a majority that is up and connected may be without a leader.
+    pub leaderless: Option<Duration>,
     /// Marks that every run must reach.
     pub sometimes: Vec<String>,
     /// Systems on which this scenario must fail, and the property that must fail first.

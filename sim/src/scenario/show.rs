@@ -170,6 +170,9 @@ fn ends(out: &mut Writer, scenario: &Scenario) {
         let range = write_duration_range(progress.from, progress.to);
         out.key("progress", quoted(format!("{} commits in {range}", progress.commits)));
     }
+    if let Some(longest) = expect.leaderless {
+        out.key("leaderless", quoted(format!("at most {}", write_duration(longest))));
+    }
     out.key("sometimes", list(expect.sometimes.iter().map(quoted)));
     let fails = expect.fails.iter().map(|(system, property)| format!("{} = {}", quoted(system), quoted(property)));
     out.key("fails", inline(fails));

@@ -124,6 +124,7 @@ async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, ask
         request: request.clone(),
         called: world.time(),
         attempts: 0,
+        resend: asked.resend,
         outcome: Outcome::Unknown { reason: "the run ended before it was answered".into() },
     });
     let (attempts, result) = client.execute(&request, asked.resend).await;
