@@ -7,15 +7,20 @@ mod acknowledged_survives;
 mod at_most_once;
 mod bank_total;
 mod commit_durable;
+mod counter_bounds;
 mod election_safety;
 mod executed;
 mod integrity;
 mod invariants;
 mod leader_completeness;
+mod linearizable;
+mod list_append;
 mod log_matching;
 mod logs;
+mod moments;
 mod progress;
 mod replicas;
+mod search;
 mod settled;
 mod state_machine_safety;
 mod tables_equal;
@@ -41,6 +46,9 @@ pub const PROPERTIES: &[&str] = &[
     "acknowledged-survives",
     "at-most-once",
     "bank-total",
+    "counter-bounds",
+    "linearizable",
+    "list-append",
     "invariants",
     "settled",
     "integrity",
@@ -59,6 +67,9 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(acknowledged_survives::AcknowledgedSurvives),
         Box::new(at_most_once::AtMostOnce),
         Box::new(bank_total::BankTotal),
+        Box::new(counter_bounds::CounterBounds),
+        Box::new(linearizable::Linearizable),
+        Box::new(list_append::ListAppend),
         Box::new(invariants::Invariants),
         Box::new(settled::Settled),
         Box::new(integrity::Integrity),
