@@ -64,7 +64,7 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let cluster = machines::cluster(&root, known);
     let disk = machines::disk(&root);
     let phases = machines::phases(&root);
-    let (schema, scratch) = schema::schema(&root, problems, &origin.folder, workload::has_bank(&root));
+    let (schema, scratch) = schema::schema(&root, problems, &origin.folder, &workload::brought(&root));
     let scenario = Scenario {
         name: origin.name.clone(),
         path: origin.path.clone(),
