@@ -64,7 +64,7 @@ pub fn step(prepared: &mut Prepared<'_>, parameters: &Parameters) -> rusqlite::R
             }
         }
     }
-    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let mut rows = Vec::new();
     let mut cursor = prepared.raw_query();
     while let Some(row) = cursor.next()? {
