@@ -215,7 +215,12 @@ impl State {
         let fault = self.faults.list[place].event.fault.clone();
         Some(match fault {
             Fault::PowerCut(target) => self.each(place, target, Effect::PowerCut)?,
-            Fault::Kill(target) => self.each(place, target, Effect::Kill)?,
+            Fault::Kill(target) => {
+                let machines = self.resolve(place, &[target])?.pop()?;
+                // Nobody can be killed who is down already: it waits for one of them.
+                machines.iter().find(|machine| self.machines[machine.0 as usize].process.is_some())?;
+                machines.into_iter().map(Effect::Kill).collect()
+            }
             Fault::SlowDisk { target, factor } => self.each(place, target, |machine| Effect::Slow(machine, factor))?,
             Fault::StallDisk(target) => self.each(place, target, Effect::Stall)?,
             Fault::Partition(groups) => {
