@@ -94,6 +94,9 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
     let setup = workload::setup(world, scenario);
     let over = |state: &mut State| setup.lock().expect("nothing panics with this lock").is_some() || violated(state);
     world.run_until(system, over).map_err(limit)?;
+    if violated(&world.lock()) {
+        return Ok(None);
+    }
     setup.lock().expect("nothing panics with this lock").take().unwrap_or(Ok(()))?;
 
     world.lock().begin_faults();
@@ -104,6 +107,9 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
     let idle_since = std::cell::Cell::new(None);
     let over = |state: &mut State| violated(state) || faults_over(state, &scenario.phases, &idle_since);
     world.run_until(system, over).map_err(limit)?;
+    if violated(&world.lock()) {
+        return Ok(None);
+    }
 
     world.heal();
     workload::read_once_more(world, scenario);

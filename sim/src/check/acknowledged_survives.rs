@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_node::api::{Command, Parameters, Request, Statement, Value};
 
+use super::differences::{Truth, compare, render};
 use super::replicas::{bank, bank_operations, column, dumps, table};
 use super::{Check, Executions, violation};
 use crate::history::{Operation, Outcome};
@@ -75,19 +76,29 @@ fn transfers_survive(evidence: &Evidence) -> Result<(), Violation> {
                 if let Some((machine, _)) = held.iter().find(|(_, ids)| !ids.contains(&id)) {
                     let index = reply.index;
                     let what = format!("transfer {id} of client {client}, acknowledged at index {index}");
-                    return Err(violation(format!("{what}, is missing on {machine}"), *machine, index));
+                    let summary = format!("{what}, is missing on {machine}");
+                    return Err(Violation { details: row(evidence, id), ..violation(summary, *machine, index) });
                 }
             }
             Outcome::NotExecuted { reason, .. } => {
                 if let Some((machine, _)) = held.iter().find(|(_, ids)| ids.contains(&id)) {
                     let told = format!("client {client} was told that operation {number} was not executed ({reason})");
-                    return Err(violation(format!("{told}, but {machine} holds its transfer {id}"), *machine, None));
+                    let summary = format!("{told}, but {machine} holds its transfer {id}");
+                    return Err(Violation { details: row(evidence, id), ..violation(summary, *machine, None) });
                 }
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// A transfer's row on all replicas, side by side.
+fn row(evidence: &Evidence, id: i64) -> Vec<String> {
+    let dumps: Vec<_> = dumps(evidence).collect();
+    let mut lines = compare(&dumps, Truth::Most);
+    lines.retain(|line| line.table == "transfers" && line.key == id.to_string());
+    render(&lines, &dumps)
 }
 
 /// The ids of the transfers in the table.

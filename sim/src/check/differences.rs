@@ -2,14 +2,64 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use lockstep_node::api::Value;
 use lockstep_node::sqlite::dump::{Dump, Table};
 
-use super::replicas::table;
+use super::model::Model;
+use super::replicas::{dumps, table};
+use crate::record::Machine;
+use crate::run::{Evidence, Violation};
 
 /// So many lines of differing values are shown.
 const LINES_MAX: usize = 20;
+
+/// Whose contents are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Holder {
+    /// A replica's.
+    Replica(Machine),
+    /// Those of a database that executed the log by itself.
+    Log,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::Replica(machine) => machine.fmt(f),
+            Holder::Log => f.write_str("the log"),
+        }
+    }
+}
+
+/// Which of several values is the right one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Truth {
+    /// What most hold; the earlier one decides a tie.
+    Most,
+    /// The first one's.
+    First,
+}
+
+/// Where replicas that executed equally much differ, from each other and from what the log gives: those that stand where
+/// the machine of a violation does, or else those that executed most. Empty if they do not differ.
+pub fn differences(evidence: &Evidence, violation: &Violation) -> Vec<String> {
+    let stands = violation.machine.and_then(|machine| evidence.replicas.get(&machine)?.applied);
+    let replicas: Vec<(Machine, &Dump)> = match stands {
+        None => dumps(evidence).collect(),
+        Some(_) => {
+            let alike = evidence.replicas.iter().filter(|(_, replica)| replica.applied == stands);
+            alike.filter_map(|(machine, replica)| Some((*machine, replica.dump.as_ref().ok()?))).collect()
+        }
+    };
+    let executed = replicas.first().and_then(|(machine, _)| evidence.replicas[machine].applied);
+    let log = executed.and_then(|index| Model::at(evidence, index)).map(|model| model.dump());
+    let truth = if log.is_some() { Truth::First } else { Truth::Most };
+    let holders = replicas.into_iter().map(|(machine, dump)| (Holder::Replica(machine), dump));
+    let holders: Vec<_> = log.iter().map(|dump| (Holder::Log, dump)).chain(holders).collect();
+    render(&compare(&holders, truth), &holders)
+}
 
 /// One value that is not the same everywhere.
 pub(super) struct Line<'d> {
@@ -21,17 +71,20 @@ pub(super) struct Line<'d> {
     pub column: &'d str,
     /// One cell a dump.
     cells: Vec<String>,
+    truth: Truth,
 }
 
 impl Line<'_> {
-    /// The dumps, by their labels, that do not hold what most hold.
+    /// The dumps, by their labels, that do not hold what is right.
     pub fn odd<L: Copy>(&self, dumps: &[(L, &Dump)]) -> impl Iterator<Item = L> {
-        let usual = self.usual();
-        dumps.iter().zip(&self.cells).filter(move |(_, cell)| *cell != usual).map(|((label, _), _)| *label)
+        let right = self.right();
+        dumps.iter().zip(&self.cells).filter(move |(_, cell)| *cell != right).map(|((label, _), _)| *label)
     }
 
-    /// What most dumps hold; the earlier one decides a tie.
-    fn usual(&self) -> &String {
+    fn right(&self) -> &String {
+        if self.truth == Truth::First {
+            return &self.cells[0];
+        }
         let votes = |cell: &String| self.cells.iter().filter(|other| *other == cell).count();
         let most = self.cells.iter().map(votes).max().unwrap_or(0);
         self.cells.iter().find(|cell| votes(cell) == most).expect("there is a replica")
@@ -39,7 +92,7 @@ impl Line<'_> {
 }
 
 /// Where labelled dumps differ, in the order of tables and keys.
-pub(super) fn compare<'d, L>(dumps: &[(L, &'d Dump)]) -> Vec<Line<'d>> {
+pub(super) fn compare<'d, L>(dumps: &[(L, &'d Dump)], truth: Truth) -> Vec<Line<'d>> {
     let mut lines = schema(dumps);
     let names: BTreeSet<&str> =
         dumps.iter().flat_map(|(_, dump)| dump.tables.iter().map(|table| table.name.as_str())).collect();
@@ -50,6 +103,7 @@ pub(super) fn compare<'d, L>(dumps: &[(L, &'d Dump)]) -> Vec<Line<'d>> {
             rows(name, &tables, &mut lines);
         }
     }
+    lines.iter_mut().for_each(|line| line.truth = truth);
     lines
 }
 
@@ -60,7 +114,13 @@ fn schema<'d, L>(dumps: &[(L, &'d Dump)]) -> Vec<Line<'d>> {
         dumps.iter().map(|(_, dump)| word(dump.schema.iter().any(|held| held == sql)).to_owned()).collect()
     };
     all.into_iter()
-        .map(|sql| Line { table: "the schema", key: shorten(sql, 40), column: "", cells: held(sql) })
+        .map(|sql| Line {
+            table: "the schema",
+            key: shorten(sql, 40),
+            column: "",
+            cells: held(sql),
+            truth: Truth::Most,
+        })
         .filter(|line| line.cells.windows(2).any(|pair| pair[0] != pair[1]))
         .collect()
 }
@@ -77,7 +137,7 @@ fn rows<'d>(name: &'d str, tables: &[Option<&'d Table>], lines: &mut Vec<Line<'d
         let key = tuple(key.0);
         if held.iter().any(Option::is_none) {
             let cells = held.iter().map(|row| row.map_or("-".into(), |row| shorten(&tuple(row), 24))).collect();
-            lines.push(Line { table: name, key, column: "", cells });
+            lines.push(Line { table: name, key, column: "", cells, truth: Truth::Most });
             continue;
         }
         for (place, column) in columns.iter().enumerate() {
@@ -85,7 +145,7 @@ fn rows<'d>(name: &'d str, tables: &[Option<&'d Table>], lines: &mut Vec<Line<'d
             if values.windows(2).any(|pair| pair[0] != pair[1]) {
                 let cell = |value: &Option<&Value>| value.map_or("-".into(), |value| shorten(&value.to_string(), 24));
                 let cells = values.iter().map(cell).collect();
-                lines.push(Line { table: name, key: key.clone(), column, cells });
+                lines.push(Line { table: name, key: key.clone(), column, cells, truth: Truth::Most });
             }
         }
     }
@@ -144,7 +204,7 @@ fn shorten(text: &str, width: usize) -> String {
     flat.chars().take(width - 1).chain(['…']).collect()
 }
 
-/// A header for each table, then a line a differing value, with `<` after what most do not hold.
+/// A header for each table, then a line a differing value, with `<` after what is not right.
 pub(super) fn render<L: ToString>(lines: &[Line<'_>], dumps: &[(L, &Dump)]) -> Vec<String> {
     let shown = &lines[..lines.len().min(LINES_MAX)];
     let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
@@ -164,8 +224,8 @@ pub(super) fn render<L: ToString>(lines: &[Line<'_>], dumps: &[(L, &Dump)]) -> V
             let names = dumps.iter().zip(&cells).map(|((label, _), width)| format!("  {:>width$} ", label.to_string()));
             text.push(format!("{table:key$}  {:column$}{}", "", names.collect::<String>()).trim_end().to_owned());
         }
-        let usual = line.usual();
-        let mark = |cell: &String| if cell == usual { ' ' } else { '<' };
+        let right = line.right();
+        let mark = |cell: &String| if cell == right { ' ' } else { '<' };
         let values = line.cells.iter().zip(&cells).map(|(cell, width)| format!("  {cell:>width$}{}", mark(cell)));
         let key_text = format!("  {}", line.key);
         text.push(

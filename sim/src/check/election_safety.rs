@@ -1,12 +1,14 @@
 //! At most one leader a term, and at most one vote of a node a term, across restarts (Raft, section 5.2).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lockstep_node::event::Event;
 use lockstep_node::raft::{NodeId, Role, Term};
 
 use super::{Check, violation};
 use crate::record::{Machine, Recorded, What};
+use crate::report::words::seconds;
 use crate::run::{Evidence, Finding, Violation};
 
 /// Remembers who led each term, and who got each node's vote.
@@ -14,10 +16,10 @@ use crate::run::{Evidence, Finding, Violation};
 pub(super) struct ElectionSafety {
     /// The id of the node on each machine, and the number of its boot.
     boots: BTreeMap<Machine, (NodeId, u64)>,
-    /// The leader of each term, and its boot.
-    leaders: BTreeMap<Term, (Machine, u64)>,
-    /// Who got the vote, by term and voter.
-    votes: BTreeMap<(Term, NodeId), NodeId>,
+    /// The leader of each term, its boot, and since when.
+    leaders: BTreeMap<Term, (Machine, u64, Duration)>,
+    /// Who got the vote, in which boot and when, by term and voter.
+    votes: BTreeMap<(Term, NodeId), (NodeId, u64, Duration)>,
 }
 
 impl Check for ElectionSafety {
@@ -32,8 +34,8 @@ impl Check for ElectionSafety {
                 self.boots.insert(*machine, (id, epoch));
                 Ok(())
             }
-            Event::Role { role: Role::Leader, term } => self.leads(*machine, term),
-            Event::Voted { candidate, term } => self.votes(*machine, candidate, term),
+            Event::Role { role: Role::Leader, term } => self.leads(*machine, term, recorded.at),
+            Event::Voted { candidate, term } => self.votes(*machine, candidate, term, recorded.at),
             _ => Ok(()),
         }
     }
@@ -48,26 +50,32 @@ impl Check for ElectionSafety {
 }
 
 impl ElectionSafety {
-    fn leads(&mut self, machine: Machine, term: Term) -> Result<(), Violation> {
+    fn leads(&mut self, machine: Machine, term: Term, at: Duration) -> Result<(), Violation> {
         let (_, epoch) = self.boots.get(&machine).copied().unwrap_or_default();
-        match self.leaders.insert(term, (machine, epoch)) {
-            None => Ok(()),
-            Some(same) if same == (machine, epoch) => Ok(()),
-            Some((other, _)) if other == machine => {
-                Err(violation(format!("{machine} leads term {term} again after a restart"), machine, None))
-            }
-            Some((other, _)) => Err(violation(format!("{other} and {machine} both lead term {term}"), machine, None)),
+        let Some((first, boot, since)) = self.leaders.insert(term, (machine, epoch, at)) else { return Ok(()) };
+        if (first, boot) == (machine, epoch) {
+            return Ok(());
         }
+        let summary = match first == machine {
+            true => format!("{machine} leads term {term} again after a restart"),
+            false => format!("{first} and {machine} both lead term {term}"),
+        };
+        let line = |machine, boot, at| format!("{machine} in its boot {boot} leads since {}", seconds(at));
+        let details = vec![line(first, boot, since), line(machine, epoch, at)];
+        Err(Violation { details, ..violation(summary, machine, None) })
     }
 
-    fn votes(&mut self, machine: Machine, candidate: NodeId, term: Term) -> Result<(), Violation> {
-        let (voter, _) = self.boots.get(&machine).copied().unwrap_or_default();
-        let first = *self.votes.entry((term, voter)).or_insert(candidate);
+    fn votes(&mut self, machine: Machine, candidate: NodeId, term: Term, at: Duration) -> Result<(), Violation> {
+        let (voter, epoch) = self.boots.get(&machine).copied().unwrap_or_default();
+        let (first, boot, before) = *self.votes.entry((term, voter)).or_insert((candidate, epoch, at));
         if first == candidate {
             return Ok(());
         }
         let [first, second] = [first, candidate].map(|id| self.name(id));
-        Err(violation(format!("{machine} votes twice in term {term}: for {first}, then for {second}"), machine, None))
+        let line = |name, boot, at| format!("{machine} in its boot {boot} votes for {name} at {}", seconds(at));
+        let details = vec![line(&first, boot, before), line(&second, epoch, at)];
+        let summary = format!("{machine} votes twice in term {term}: for {first}, then for {second}");
+        Err(Violation { details, ..violation(summary, machine, None) })
     }
 
     fn name(&self, id: NodeId) -> String {

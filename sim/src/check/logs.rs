@@ -31,6 +31,27 @@ pub(super) struct LogEntry {
     pub chain: u64,
 }
 
+/// What each machine's log held last at an index, or at the first one before it at which two of them differ.
+pub fn logs_at(records: &[Recorded], index: u64) -> Vec<String> {
+    let mut logs = Logs::default();
+    records.iter().for_each(|recorded| logs.observe(recorded));
+    let differ = |index: &u64| {
+        let mut known = logs.iter().filter_map(|(_, log)| log.entry(*index));
+        let first = known.next();
+        known.any(|entry| Some(entry) != first)
+    };
+    let index = (1..index).find(differ).unwrap_or(index);
+    let line = |(machine, log): (Machine, &Log)| match log.entry(index) {
+        Some(LogEntry { term, chain }) => {
+            let durable = if log.durable >= index { "durable" } else { "not durable" };
+            format!("  {machine} has an entry of term {term}, chain {chain:016x}, {durable}")
+        }
+        None if index <= log.last() => format!("  {machine} has one that it read when it booted"),
+        None => format!("  {machine} ends at index {}", log.last()),
+    };
+    std::iter::once(format!("the logs at index {index}, as their nodes say")).chain(logs.iter().map(line)).collect()
+}
+
 impl Logs {
     /// Follows what happens.
     pub fn observe(&mut self, recorded: &Recorded) {
@@ -94,5 +115,29 @@ impl Log {
     /// Whether the log may hold this entry at this index: it surely holds no other.
     pub fn may_hold(&self, index: u64, entry: LogEntry) -> bool {
         index <= self.last() && self.entry(index).is_none_or(|held| held == entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{append, boot, persist};
+
+    #[test]
+    fn logs_are_shown_where_they_first_differ() {
+        let records = [
+            append(0, 1, 1, 7),
+            append(0, 2, 1, 8),
+            append(0, 3, 3, 9),
+            append(1, 1, 1, 7),
+            append(1, 2, 2, 5),
+            persist(1, 2),
+        ];
+        let shown = logs_at(&records, 3);
+        assert_eq!(shown[0], "the logs at index 2, as their nodes say");
+        assert_eq!(shown[1], "  n1 has an entry of term 1, chain 0000000000000008, not durable");
+        assert_eq!(shown[2], "  n2 has an entry of term 2, chain 0000000000000005, durable");
+        let shown = logs_at(&[append(0, 1, 1, 7), boot(1, 2, 1, 0), boot(2, 1, 0, 0)], 1);
+        assert_eq!(shown[2..], ["  n2 has one that it read when it booted", "  n3 ends at index 0"]);
     }
 }

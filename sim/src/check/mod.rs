@@ -38,8 +38,9 @@ use crate::record::{Machine, Recorded};
 use crate::run::{Evidence, Finding, Verdict, Violation};
 use crate::scenario::model::Scenario;
 
+pub use differences::differences;
 pub use executed::{Execution, Executions};
-pub use tables_equal::differences;
+pub use logs::logs_at;
 pub use vacuous::vacuous;
 
 /// The names of all properties, in the order in which [`all`] lists their checks.

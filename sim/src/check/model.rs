@@ -2,13 +2,26 @@
 //! state machine. What that does with transactions, savepoints, cached statements and results is done here in another,
 //! plainer way.
 
+use std::collections::BTreeMap;
+
 use lockstep_node::api::{SqlError, Statement, StatementResult};
 use lockstep_node::sqlite::database::{Database, Options};
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
 use rusqlite::ffi;
 
+use crate::history::Operation;
+use crate::run::Evidence;
 use crate::systems::plain_sqlite;
+
+/// What clients were told, and of which operation, by index.
+pub(super) fn told(evidence: &Evidence) -> BTreeMap<u64, (&Operation, &[StatementResult])> {
+    let told = |operation| {
+        let (reply, _) = Operation::reply(operation)?;
+        Some((reply.index, (operation, &reply.results[..])))
+    };
+    evidence.history.operations.iter().filter_map(told).collect()
+}
 
 /// The code of a refusal: an error that is Lockstep's own and none of SQLite's.
 const REFUSED: i32 = 0;
@@ -24,6 +37,17 @@ impl Model {
     pub fn new() -> Model {
         let database = Database::in_memory(Options::default()).expect("SQLite opens a database in memory");
         Model { database, time_us: 0 }
+    }
+
+    /// The database after all entries up to an index; `None` if not all of them are known.
+    pub fn at(evidence: &Evidence, index: u64) -> Option<Model> {
+        let (mut model, told) = (Model::new(), told(evidence));
+        for index in 1..=index {
+            if let Some(command) = evidence.log.get(&index)? {
+                model.execute(command, told.get(&index).map(|(_, results)| *results));
+            }
+        }
+        Some(model)
     }
 
     /// Executes an entry and returns its results. `told` is what a client was told of them, if one was: what Lockstep says it

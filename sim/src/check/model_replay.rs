@@ -6,18 +6,14 @@
 //! that executes them one after the other. Errors are compared by their codes, for their texts are not SQLite's alone. What
 //! Lockstep says it refused is taken as refused.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use lockstep_node::api::{Rows, StatementResult, Value};
 use lockstep_node::sqlite::dump::Dump;
 
-use super::differences::{compare, render};
-use super::model::Model;
+use super::differences::{Holder, Truth, compare, render};
+use super::model::{Model, told};
 use super::replicas::caught_up;
 use super::{Check, violation};
 use crate::history::Operation;
-use crate::record::Machine;
 use crate::run::{Evidence, Finding, Violation};
 
 /// Executes the log once more.
@@ -45,10 +41,7 @@ impl Check for ModelReplay {
 
 /// Returns how many results were compared.
 fn replay(evidence: &Evidence) -> Result<usize, Violation> {
-    let operations = evidence.history.operations.iter();
-    let told: BTreeMap<u64, (&Operation, &[StatementResult])> = operations
-        .filter_map(|operation| operation.reply().map(|(reply, _)| (reply.index, (operation, &reply.results[..]))))
-        .collect();
+    let told = told(evidence);
     let mut model = Model::new();
     let mut compared = 0;
     for (expected, (index, command)) in (1..).zip(&evidence.log) {
@@ -130,29 +123,13 @@ fn shown(whose: &str, result: Option<&StatementResult>) -> Vec<String> {
     }
 }
 
-/// The holder of a dump.
-#[derive(Clone, Copy, PartialEq)]
-enum Holder {
-    Replica(Machine),
-    Model,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Holder::Replica(machine) => machine.fmt(f),
-            Holder::Model => f.write_str("the log"),
-        }
-    }
-}
-
 /// Replicas that have executed the log to its end hold what the model holds.
 fn same_tables(evidence: &Evidence, last: u64, model: &Dump) -> Result<(), Violation> {
     let at_end = caught_up(evidence).filter(|(_, replica)| replica.applied == Some(last));
     let readable = at_end.filter_map(|(machine, replica)| Some((machine, replica.dump.as_ref().ok()?)));
     let Some((machine, dump)) = readable.into_iter().find(|(_, dump)| *dump != model) else { return Ok(()) };
-    let dumps = [(Holder::Replica(machine), dump), (Holder::Model, model)];
-    let lines = compare(&dumps);
+    let dumps = [(Holder::Log, model), (Holder::Replica(machine), dump)];
+    let lines = compare(&dumps, Truth::First);
     let Some(first) = lines.first() else { return Ok(()) };
     let summary = format!(
         "{machine} does not hold what the log gives: {} value{} differ{}, the first in {} at key {}",
@@ -169,6 +146,8 @@ fn same_tables(evidence: &Evidence, last: u64, model: &Dump) -> Result<(), Viola
 mod tests {
     use lockstep_node::api::{Batch, Command as Asked, ReadLevel, Request, Statement};
     use lockstep_node::state_machine::Command;
+
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::check::testing::{evidence, logged, read_total, set_balance, summary};

@@ -1,8 +1,8 @@
 //! All replicas hold the same schema and the same rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::differences::{compare, render};
+use super::differences::{Truth, compare, render};
 use super::replicas::dumps;
 use super::{Check, violation};
 use crate::record::Machine;
@@ -10,6 +10,9 @@ use crate::run::{Evidence, Finding};
 
 /// Compares full dumps.
 pub(super) struct TablesEqual;
+
+/// So many statements that wrote to differing tables are shown.
+const WRITERS_MAX: usize = 2;
 
 impl Check for TablesEqual {
     fn property(&self) -> &'static str {
@@ -21,7 +24,7 @@ impl Check for TablesEqual {
         if dumps.is_empty() {
             return Finding::NotApplicable;
         }
-        let lines = compare(&dumps);
+        let lines = compare(&dumps, Truth::Most);
         let Some(first) = lines.first() else {
             let rows: usize = dumps[0].1.tables.iter().map(|table| table.rows.len()).sum();
             return Finding::Holds(format!("{rows} rows on {} replicas", dumps.len()));
@@ -39,7 +42,8 @@ impl Check for TablesEqual {
             if first.column.is_empty() { String::new() } else { format!(", column {}", first.column) },
         );
         let mut violation = violation(summary, odd.first().copied(), None);
-        violation.details = render(&lines, &dumps);
+        violation.details = writers(evidence, &tables);
+        violation.details.extend(render(&lines, &dumps));
         Finding::Violated(violation)
     }
 }
@@ -52,16 +56,44 @@ fn listed(names: Vec<String>) -> String {
     }
 }
 
-/// Where the replicas that caught up differ, side by side; empty if nowhere.
-pub fn differences(evidence: &Evidence) -> Vec<String> {
-    let dumps: Vec<_> = dumps(evidence).collect();
-    render(&compare(&dumps), &dumps)
+/// The statements that most writes to these tables consist of, and how many operations sent them.
+fn writers(evidence: &Evidence, tables: &BTreeSet<&str>) -> Vec<String> {
+    let mut sent: BTreeMap<&str, usize> = BTreeMap::new();
+    let writes = evidence.history.operations.iter().filter(|operation| !operation.reads());
+    for statement in writes.flat_map(|operation| &operation.batch().statements) {
+        if tables.iter().any(|table| statement.sql.contains(table)) {
+            *sent.entry(&statement.sql).or_default() += 1;
+        }
+    }
+    let mut sent: Vec<_> = sent.into_iter().collect();
+    sent.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    let line = |(sql, times): &(&str, usize)| {
+        let text = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{text}  (sent {times} time{})", if *times == 1 { "" } else { "s" })
+    };
+    sent.iter().take(WRITERS_MAX).map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::testing::{bank_evidence, set_balance, summary};
+    use crate::check::testing::{acknowledged_transfer, bank_evidence, set_balance, summary};
+
+    /// The rows that differ.
+    fn differences(evidence: &Evidence) -> Vec<String> {
+        match TablesEqual.finish(evidence) {
+            Finding::Violated(violation) => violation.details,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_statements_that_wrote_are_shown_first() {
+        let mut evidence = bank_evidence(&[&[7], &[]]);
+        evidence.history.operations = vec![acknowledged_transfer(7, 5), acknowledged_transfer(8, 6)];
+        let text = "INSERT INTO transfers VALUES (?1, ?2, ?3, ?4) ON CONFLICT(operation) DO NOTHING  (sent 2 times)";
+        assert_eq!(differences(&evidence)[0], text);
+    }
 
     #[test]
     fn equal_tables_hold() {
