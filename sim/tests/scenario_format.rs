@@ -84,8 +84,9 @@ mix     = [
   { weight = 8, sql = ["UPDATE stock SET n = n - 1 WHERE item = :item", "SELECT ':none', :name"], atomic = true },
   { weight = 2, sql = "SELECT sum(n) FROM stock WHERE n > :least", level = "strong" },
   { sql = "SELECT count(*) FROM orders" },
+  { sql = "INSERT INTO orders(item, note, n) VALUES(:hot, :note, length(:key))" },
 ]
-values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7 }
+values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7, hot = { zipf = "1..50" }, note = { text = "0..80" }, key = { blob = "16..16" } }
 
 [[invariant]]
 name   = "stock never negative"
@@ -201,9 +202,11 @@ fn a_long_scenario_means_what_it_says() {
     let WorkloadKind::Sql { mix, values } = &scenario.workloads[4].kind else { panic!("the last one is sql") };
     assert_eq!(
         mix.iter().map(|mixed| (mixed.weight, mixed.read)).collect::<Vec<_>>(),
-        [(8, false), (2, true), (1, true)]
+        [(8, false), (2, true), (1, true), (1, false)]
     );
     assert_eq!(values["item"], Values::Range(-1, 100));
+    let generators = [Values::Zipf(1, 50), Values::Text(0, 80), Values::Blob(16, 16)];
+    assert_eq!(["hot", "note", "key"].map(|name| values[name].clone()), generators);
     assert_eq!(values["least"], Values::OneOf(vec![Value::Integer(7)]));
     assert_eq!(scenario.invariants[1].name, "SELECT 'ok'");
     let io = Trigger::Io { nth: 7, during: During::Checkpoint, node: Selector::Leader };

@@ -41,8 +41,9 @@ pub(super) fn bank(evidence: &Evidence) -> Option<(u32, i64)> {
 
 /// What is told of the first workload that something is told of, if the tables were set up.
 pub(super) fn workload<T>(evidence: &Evidence, of: impl Fn(&WorkloadKind) -> Option<T>) -> Option<T> {
+    let told = evidence.scenario.workloads.iter().find_map(|workload| of(&workload.kind))?;
     let began = evidence.records.iter().any(|recorded| recorded.what == What::Phase(Phase::Faults));
-    evidence.scenario.workloads.iter().filter(|_| began).find_map(|workload| of(&workload.kind))
+    began.then_some(told)
 }
 
 /// The operations of bank clients.

@@ -232,4 +232,63 @@ mod tests {
         let told: Vec<_> = (0..130).map(|number| search.call(number, Wrote(1), false)).collect();
         assert_eq!(told.iter().filter(|told| told.is_err()).count(), 2);
     }
+
+    /// Short histories at random, judged also by trying every order.
+    #[test]
+    fn the_search_agrees_with_trying_every_order() {
+        let mut random = 7_u64;
+        let mut below = move |bound: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % bound
+        };
+        let mut possible_ones = 0;
+        for _ in 0..20_000 {
+            let accesses: Vec<Access> = (0..7)
+                .map(|_| match (below(4), below(3) as i64, below(3) as i64) {
+                    (0, found, _) => Found(found),
+                    (1, other, _) => FoundOther(other),
+                    (2, value, _) => Wrote(value),
+                    (_, expected, new) => Swapped(expected, new),
+                })
+                .collect();
+            let mut order = Vec::new();
+            let mut open: Vec<u64> = Vec::new();
+            for number in 0..accesses.len() as u64 {
+                order.push(number);
+                open.push(number);
+                while !open.is_empty() && below(2) == 0 {
+                    order.push(open.swap_remove(below(open.len() as u64) as usize));
+                }
+            }
+            let expected = some_order(&accesses, &order);
+            assert_eq!(possible(&accesses, &order), expected, "{accesses:?} {order:?}");
+            possible_ones += u32::from(expected);
+        }
+        assert!((2_000..18_000).contains(&possible_ones), "{possible_ones} of 20,000 say too little");
+    }
+
+    /// Tries every order that agrees with time; what never returns may be left out.
+    fn some_order(accesses: &[Access], order: &[u64]) -> bool {
+        let at = |number: u64, nth| order.iter().enumerate().filter(|(_, other)| **other == number).nth(nth);
+        let called = |number: u64| at(number, 0).expect("all are called").0;
+        let returned = |number: u64| at(number, 1).map_or(usize::MAX, |(at, _)| at);
+        fn go(
+            value: i64,
+            left: &[u64],
+            accesses: &[Access],
+            called: &dyn Fn(u64) -> usize,
+            returned: &dyn Fn(u64) -> usize,
+        ) -> bool {
+            if left.iter().all(|number| returned(*number) == usize::MAX) {
+                return true;
+            }
+            left.iter().any(|&next| {
+                let is_first = left.iter().all(|other| *other == next || returned(*other) > called(next));
+                let rest: Vec<u64> = left.iter().copied().filter(|other| *other != next).collect();
+                let after = accesses[next as usize].after(value);
+                is_first && after.is_some_and(|value| go(value, &rest, accesses, called, returned))
+            })
+        }
+        go(0, &(0..accesses.len() as u64).collect::<Vec<_>>(), accesses, &called, &returned)
+    }
 }

@@ -196,7 +196,7 @@ pub enum WorkloadKind {
     Sql {
         /// The operations to choose from.
         mix: Vec<Mixed>,
-        /// The ranges from which named parameters are drawn.
+        /// The values from which named parameters are drawn.
         values: BTreeMap<String, Values>,
     },
 }
@@ -250,8 +250,14 @@ pub struct Template {
 pub enum Values {
     /// Integers from the first to the second, both included.
     Range(i64, i64),
+    /// Integers from the first to the second, both included: the n-th of them about n times as seldom as the first.
+    Zipf(i64, i64),
     /// One of these.
     OneOf(Vec<Value>),
+    /// Text of at least the first and at most the second number of characters.
+    Text(u32, u32),
+    /// At least the first and at most the second number of bytes.
+    Blob(u32, u32),
 }
 
 /// `[[invariant]]`: a query that must give one value on every replica.

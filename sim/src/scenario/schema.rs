@@ -3,18 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::reader::{Item, Problems, Table};
-use super::report::{Problem, Source};
+use super::reader::{Item, Table};
+use super::report::Source;
 use super::scratch::{Refused, Scratch};
 
 /// The schema's statements, and a database with the tables of the scenario, among them those that its workloads bring;
 /// no database where the schema is wrong.
-pub fn schema(
-    root: &Table<'_>,
-    problems: &Problems,
-    folder: &Path,
-    brought: &[&str],
-) -> (Vec<String>, Option<Scratch>) {
+pub fn schema(root: &Table<'_>, folder: &Path, brought: &[&str]) -> (Vec<String>, Option<Scratch>) {
     let scratch = Scratch::empty();
     for statement in brought {
         scratch.run(statement).expect("what workloads bring is valid");
@@ -22,7 +17,7 @@ pub fn schema(
     let brought = &scratch.tables();
     let Some(table) = root.table("schema") else { return (Vec::new(), Some(scratch)) };
     let statements = match (table.find("file"), table.find("sql")) {
-        (Some(file), None) => from_file(&file, problems, folder, &scratch, brought),
+        (Some(file), None) => from_file(&file, folder, &scratch, brought),
         (None, Some(sql)) => from_text(&sql, &scratch, brought),
         (Some(file), Some(sql)) => {
             let help = "keep `file` for a file beside the scenario, or `sql` for statements in it";
@@ -53,30 +48,27 @@ fn from_text(item: &Item<'_>, scratch: &Scratch, brought: &[String]) -> Option<V
     }
 }
 
-fn from_file(
-    item: &Item<'_>,
-    problems: &Problems,
-    folder: &Path,
-    scratch: &Scratch,
-    brought: &[String],
-) -> Option<Vec<String>> {
-    let path = folder.join(item.text()?);
-    let shown = path.display().to_string();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            let help = "the path is taken from the scenario's own folder";
-            return item.refuse(format!("cannot read the schema file: {error}"), format!("looked at {shown}"), help);
-        }
-    };
-    match scratch.run(&text) {
+fn from_file(item: &Item<'_>, folder: &Path, scratch: &Scratch, brought: &[String]) -> Option<Vec<String>> {
+    let file = beside(item, folder, "the schema file")?;
+    match scratch.run(&file.text) {
         Ok(statements) => Some(statements),
         Err(refused) => {
             let help = taken_help(&refused, brought);
-            let place = Some((Arc::new(Source { path: shown, text }), refused.at));
-            let title = "the schema is refused".to_owned();
-            problems.push(Problem { title, place, label: refused.message, related: None, help });
+            item.wrong_in(&file, refused.at, "the schema is refused".to_owned(), refused.message, help);
             None
+        }
+    }
+}
+
+/// The file beside the scenario that a value names.
+pub fn beside(item: &Item<'_>, folder: &Path, what: &str) -> Option<Arc<Source>> {
+    let path = folder.join(item.text()?);
+    let shown = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(Arc::new(Source { path: shown, text })),
+        Err(error) => {
+            let help = "the path is taken from the scenario's own folder";
+            item.refuse(format!("cannot read {what}: {error}"), format!("looked at {shown}"), help)
         }
     }
 }

@@ -115,6 +115,9 @@ fn mixed(mixed: &Mixed) -> String {
 fn drawn(values: &Values) -> String {
     match values {
         Values::Range(first, last) => quoted(format!("{first}..{last}")),
+        Values::Zipf(first, last) => inline([format!("zipf = \"{first}..{last}\"")]),
+        Values::Text(least, most) => inline([format!("text = \"{least}..{most}\"")]),
+        Values::Blob(least, most) => inline([format!("blob = \"{least}..{most}\"")]),
         Values::OneOf(values) => list(values.iter().map(value)),
     }
 }

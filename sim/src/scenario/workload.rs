@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::mix;
+use super::mix::{self, Context};
 use super::model::{Amount, Layout, Phases, Probability, Workload, WorkloadKind};
 use super::reader::{Item, Table};
-use super::scratch::Scratch;
 use super::value::{self, Wrong};
 use crate::workload::tables;
 
@@ -35,16 +34,16 @@ pub fn brought(root: &Table<'_>) -> Vec<&'static str> {
     statements
 }
 
-/// All workloads; their statements are checked where a scratch database is given.
-pub fn workloads(root: &Table<'_>, phases: &Phases, scratch: Option<&Scratch>) -> Vec<Workload> {
+/// All workloads.
+pub fn workloads(root: &Table<'_>, phases: &Phases, context: Context<'_>) -> Vec<Workload> {
     let mut kinds = BTreeSet::new();
-    root.tables("workload").into_iter().filter_map(|table| workload(table, phases, scratch, &mut kinds)).collect()
+    root.tables("workload").into_iter().filter_map(|table| workload(table, phases, context, &mut kinds)).collect()
 }
 
 fn workload(
     table: Table<'_>,
     phases: &Phases,
-    scratch: Option<&Scratch>,
+    context: Context<'_>,
     kinds: &mut BTreeSet<&'static str>,
 ) -> Option<Workload> {
     let clients = table.get("clients", 4, |item| item.count(1, 1000));
@@ -79,7 +78,7 @@ fn workload(
             length: table.get("length", (1, 4), |item| counts(item, 16, "a transaction has 1 to 16 parts")),
             reads: share(&table, "reads", 50),
         }),
-        _ => mix::sql(&table, scratch),
+        _ => mix::sql(&table, context),
     };
     table.finish();
     Some(Workload { clients, amount: amount?, kind: kind? })
