@@ -51,7 +51,9 @@ impl Case {
 /// # Errors
 /// Everything that is wrong with the file.
 pub fn load(path: &Path, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
-    scenario::load(path, &Known { systems: &names(systems), properties: PROPERTIES }).map(Arc::new)
+    let kinds: Vec<_> = systems.iter().map(|system| (system.name(), system.kinds())).collect();
+    let known = Known { systems: &names(systems), properties: PROPERTIES, kinds: &kinds };
+    scenario::load(path, &known).map(Arc::new)
 }
 
 /// The cases of a scenario: its own first, then its expected failures.

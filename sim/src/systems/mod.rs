@@ -65,6 +65,16 @@ pub trait System: Sync {
         format!("{} bytes", datagram.len())
     }
 
+    /// The kinds of its datagrams, for scenarios that drop or delay some of them.
+    fn kinds(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Of which of its kinds a datagram is. `None` for one that is of none.
+    fn kind(&self, _: &[u8]) -> Option<&'static str> {
+        None
+    }
+
     /// Whether its nodes report the events of [`lockstep_node::event`], which white-box verdicts are made of.
     fn reports_events(&self) -> bool;
 }
