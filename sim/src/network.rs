@@ -43,10 +43,33 @@ struct Link {
     luck: Stream,
     /// When everything sent so far has left, on a link whose bandwidth has a bound.
     free: Duration,
-    /// When the newest datagram that keeps the order arrives.
-    datagrams: Duration,
-    /// When the newest thing on the connection arrives.
-    connection: Duration,
+    /// The datagrams that keep their order.
+    datagrams: Order,
+    /// What travels on the connection.
+    connection: Order,
+}
+
+/// Things that arrive in the order in which they were sent.
+#[derive(Debug, Default)]
+struct Order {
+    /// When the newest arrives.
+    newest: Duration,
+    /// Whether those that catch up with it arrive a nanosecond apart: many come at once where something held them up, and
+    /// what comes at one moment has no order.
+    apart: bool,
+}
+
+impl Order {
+    /// When something arrives that would do so at this time if nothing were before it.
+    fn next(&mut self, arrives: Duration, held_up: bool) -> Duration {
+        if arrives > self.newest {
+            (self.newest, self.apart) = (arrives, held_up);
+        } else {
+            self.apart |= held_up;
+            self.newest += Duration::from_nanos(u64::from(self.apart));
+        }
+        self.newest
+    }
 }
 
 impl Network {
@@ -84,8 +107,8 @@ impl Network {
             counts.messages_reordered += 1;
             arrivals.push(arrives + link.latency.duration(&settings.latency));
         } else {
-            link.datagrams = link.datagrams.max(arrives);
-            arrivals.push(link.datagrams);
+            let held_up = !slowed.is_zero() || settings.bandwidth.is_some();
+            arrivals.push(link.datagrams.next(arrives, held_up));
         }
         if link.luck.happens(settings.duplicate) {
             counts.messages_duplicated += 1;
@@ -102,9 +125,8 @@ impl Network {
         };
         let link = self.link(from, to);
         let left = link.leaves(bytes, now) + slowed;
-        let latency = link.settings.latency;
-        link.connection = link.connection.max(left + link.latency.duration(&latency));
-        link.connection
+        let arrives = left + link.latency.duration(&link.settings.latency);
+        link.connection.next(arrives, !slowed.is_zero() || link.settings.bandwidth.is_some())
     }
 
     /// Lets everything that is sent in a direction take so much longer, or ends that. Several faults add up.
@@ -124,8 +146,8 @@ impl Network {
     /// Nothing that is sent in this direction from now on arrives before this: what waited so long goes first.
     pub fn nothing_before(&mut self, from: Machine, to: Machine, at: Duration) {
         let link = self.link(Place::Machine(from), Place::Machine(to));
-        link.datagrams = link.datagrams.max(at);
-        link.connection = link.connection.max(at);
+        link.datagrams.next(at, true);
+        link.connection.next(at, true);
     }
 
     /// Cuts or mends one direction. Cuts of several faults add up.
@@ -163,8 +185,8 @@ impl Network {
                 free: Duration::ZERO,
                 latency: Stream::new(trace, seed, "network.latency", entity),
                 luck: Stream::new(trace, seed, "network.luck", entity),
-                datagrams: Duration::ZERO,
-                connection: Duration::ZERO,
+                datagrams: Order::default(),
+                connection: Order::default(),
             }
         })
     }
@@ -344,6 +366,9 @@ mod tests {
         network.slow(ONE, TWO, ms(10), false);
         network.slow(ONE, TWO, ms(5), false);
         assert!(!network.is_slowed(ONE, TWO));
-        assert_eq!(network.connection(Place::Machine(ONE), Place::Machine(TWO), 9, ms(2)), ms(16), "in order");
+        assert_eq!(
+            network.connection(Place::Machine(ONE), Place::Machine(TWO), 9, ms(2)),
+            ms(16) + Duration::from_nanos(1)
+        );
     }
 }

@@ -67,7 +67,6 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
             Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
                 (!took_something(evidence, place), "ended no process and lost no write; choose a target that is up")
             }
-            Fault::SlowDisk { .. } | Fault::StallDisk(_) => (false, ""),
             _ => (evidence.bites.get(place) == Some(&0), idle(&event.fault)),
         };
         (*struck && without_effect).then(|| format!("{} {remedy}", named(event)))
@@ -83,6 +82,9 @@ fn idle(fault: &Fault) -> &'static str {
         Fault::Pause(_) => "held up nothing; let it last longer than a heartbeat, and choose a target that is up",
         Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockFreeze(_) => {
             "was over before its node did anything; let it last longer, and choose a target that is up"
+        }
+        Fault::SlowDisk { .. } | Fault::StallDisk(_) => {
+            "hindered no disk call; let it last longer, and choose a target that is up"
         }
         _ => "dropped no message; let it last longer than a heartbeat",
     }

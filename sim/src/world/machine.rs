@@ -210,12 +210,21 @@ impl State {
 
     /// Lets a process's disk be done with something after a time.
     pub(super) fn ask_disk(&mut self, machine: Machine, takes: Duration, what: Asked) {
+        self.count_hindered(machine);
         let due = self.now + takes;
         let process = self.machine(machine).process.as_mut().expect("only a running process asks its disk");
         process.asked += 1;
         let (boot, number) = (process.boot, process.asked);
         process.under_way.insert(number, UnderWay { due, what });
         self.schedule(takes, machine, Event::Completed { machine, boot, number });
+    }
+
+    /// Counts disk work that a fault slows down or stalls.
+    pub(super) fn count_hindered(&mut self, machine: Machine) {
+        let node = self.machine(machine);
+        if node.stalls > 0 || !node.slowness.is_empty() {
+            self.count_bites(|effect| matches!(effect, Effect::Slow(of, _) | Effect::Stall(of) if *of == machine));
+        }
     }
 
     /// Slows a disk down, or takes one slowdown back. What is under way then goes on at the new pace: a fault that is

@@ -426,7 +426,11 @@ impl State {
     /// A sync or a job of a boot that still runs completes, unless its disk is stalled, or got faster and was done before.
     fn disk_completes(&mut self, machine: Machine, boot: u64, number: u64) -> Option<(Machine, Input)> {
         let node = self.machine(machine);
-        if !node.runs(boot) || node.stalls > 0 {
+        if !node.runs(boot) {
+            return None;
+        }
+        if node.stalls > 0 {
+            self.count_hindered(machine);
             return None;
         }
         let process = node.process.as_mut().expect("a live boot has a process");
