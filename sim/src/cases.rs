@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::check::PROPERTIES;
 use crate::scenario::model::Scenario;
 use crate::scenario::{self, Known, Report};
-use crate::systems::System;
+use crate::systems::{self, System};
 use crate::worker::{Job, Task, Wants};
 
 /// One scenario on one system.
@@ -51,8 +51,7 @@ impl Case {
 /// # Errors
 /// Everything that is wrong with the file.
 pub fn load(path: &Path, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
-    let kinds: Vec<_> = systems.iter().map(|system| (system.name(), system.kinds())).collect();
-    let known = Known { systems: &names(systems), properties: PROPERTIES, kinds: &kinds };
+    let known = Known { systems: &names(systems), properties: PROPERTIES, kinds: &systems::kinds(systems) };
     scenario::load(path, &known).map(Arc::new)
 }
 

@@ -21,6 +21,11 @@ use crate::world::SimHost;
 /// The systems that come with the testbed, the one that people mean first.
 pub const ALL: &[&dyn System] = &[&lockstep::LOCKSTEP, &statement_shipping::STATEMENT_SHIPPING];
 
+/// The kinds of datagrams that each of some systems tells apart.
+pub fn kinds(systems: &[&'static dyn System]) -> Vec<(&'static str, &'static [&'static str])> {
+    systems.iter().map(|system| (system.name(), system.kinds())).collect()
+}
+
 /// Code of a system that runs in turns.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
