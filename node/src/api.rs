@@ -161,6 +161,19 @@ impl Statement {
     }
 }
 
+impl std::fmt::Display for Statement {
+    /// Writes the text on one line, and the values that are bound to its parameters.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<&str> = self.sql.split_whitespace().collect();
+        f.write_str(&words.join(" "))?;
+        let values: Vec<String> = match &self.parameters {
+            Parameters::Positional(values) => values.iter().map(ToString::to_string).collect(),
+            Parameters::Named(values) => values.iter().map(|(name, value)| format!("{name} = {value}")).collect(),
+        };
+        if values.is_empty() { Ok(()) } else { write!(f, "  [{}]", values.join(", ")) }
+    }
+}
+
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Value::Integer(value)

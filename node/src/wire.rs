@@ -94,12 +94,16 @@ pub enum Malformed {
 /// # Panics
 /// If the frame is longer than [`FRAME_BYTES_MAX`]: requests are bounded long before that.
 pub fn encode<F: Frame>(frame: &F) -> Bytes {
-    let start = vec![VERSION, F::KIND];
+    let mut start = Vec::with_capacity(ENCODED_BYTES);
+    start.extend([VERSION, F::KIND]);
     let mut bytes = postcard::to_extend(frame, start).expect("frames hold nothing that postcard cannot write");
     bytes.extend_from_slice(&xxh3_64(&bytes).to_le_bytes());
     assert!(bytes.len() <= FRAME_BYTES_MAX, "a frame of {} bytes left its bound", bytes.len());
     bytes.into()
 }
+
+/// Room for most frames: what grows by doubling from nothing is copied five times.
+const ENCODED_BYTES: usize = 256;
 
 /// The frame that bytes hold.
 ///

@@ -1,8 +1,6 @@
 //! What first went wrong in a run, shown: the entry with its SQL, who executed it to what effect, the rows that differ,
 //! and what happened just before.
 
-use lockstep_node::api::{Command, Parameters, Statement};
-
 use crate::check::{Execution, Executions, differences};
 use crate::history::{Operation, Outcome};
 use crate::record::{Recorded, What};
@@ -53,19 +51,11 @@ fn entry(evidence: &Evidence, index: u64) -> Vec<String> {
         "index {index}{term}  client {client}, operation {number}, called at {}",
         seconds(operation.called)
     )];
-    let (Command::Execute(batch) | Command::Query(batch, _)) = &operation.request.command;
-    lines.extend(first(batch.statements.iter().map(statement).collect(), 3).into_iter().map(|sql| format!("  {sql}")));
+    let batch = operation.batch();
+    lines.extend(
+        first(batch.statements.iter().map(ToString::to_string).collect(), 3).into_iter().map(|sql| format!("  {sql}")),
+    );
     lines
-}
-
-/// A statement with its values.
-fn statement(statement: &Statement) -> String {
-    let sql = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
-    let values: Vec<String> = match &statement.parameters {
-        Parameters::Positional(values) => values.iter().map(ToString::to_string).collect(),
-        Parameters::Named(values) => values.iter().map(|(name, value)| format!("{name} = {value}")).collect(),
-    };
-    if values.is_empty() { sql } else { format!("{sql}  [{}]", values.join(", ")) }
 }
 
 /// Who executed an index, when, and to what effect; `<` marks what differs from the first.

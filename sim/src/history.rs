@@ -1,14 +1,24 @@
 //! What clients asked and what they saw.
 
+use std::fmt;
 use std::time::Duration;
 
-use lockstep_node::api::{Reply, Request};
+use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Request};
+use lockstep_node::client::Resend;
 
 /// All operations of a run, in the order in which they were called.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The operations.
     pub operations: Vec<Operation>,
+}
+
+impl History {
+    /// The number after those of a workload's operations.
+    pub fn next_number(&self, workload: u32) -> u64 {
+        let numbers = self.operations.iter().filter(|operation| operation.workload == workload);
+        numbers.map(|operation| operation.number + 1).max().unwrap_or(0)
+    }
 }
 
 /// One operation of one client. It may have been sent several times.
@@ -24,8 +34,10 @@ pub struct Operation {
     pub request: Request,
     /// When it was first sent.
     pub called: Duration,
-    /// How often it was sent.
+    /// How often it was sent; 0 as long as its client goes on trying.
     pub attempts: u32,
+    /// Whether it might be sent again while its outcome was unknown.
+    pub resend: Resend,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -52,4 +64,43 @@ pub enum Outcome {
         /// What the client knows.
         reason: String,
     },
+}
+
+impl Operation {
+    /// Its statements.
+    pub fn batch(&self) -> &Batch {
+        match &self.request.command {
+            Command::Execute(batch) | Command::Query(batch, ReadLevel::Strong) => batch,
+        }
+    }
+
+    /// Whether it was sent as a query.
+    pub fn reads(&self) -> bool {
+        matches!(self.request.command, Command::Query(..))
+    }
+
+    /// The reply that its client saw and when, if it was acknowledged.
+    pub fn reply(&self) -> Option<(&Reply, Duration)> {
+        match &self.outcome {
+            Outcome::Acknowledged { reply, returned } => Some((reply, *returned)),
+            Outcome::NotExecuted { .. } | Outcome::Unknown { .. } => None,
+        }
+    }
+
+    /// How often it may have been executed, by what its client was told.
+    pub fn executions_max(&self) -> u64 {
+        match (&self.outcome, self.resend) {
+            (Outcome::NotExecuted { .. }, _) => 0,
+            (_, Resend::Never) => 1,
+            (_, Resend::Idempotent) if self.attempts == 0 => u64::MAX,
+            (_, Resend::Idempotent) => u64::from(self.attempts),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    /// Names it: `client 3, operation 17`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client {}, operation {}", self.client, self.number)
+    }
 }

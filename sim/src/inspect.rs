@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::api::{Batch, Value};
+use lockstep_node::api::Value;
 use lockstep_node::host::SqliteVfs;
+use lockstep_node::raft::Position;
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::sqlite::reader::open_reader;
+use lockstep_node::state_machine::Command;
 use rusqlite::Connection;
 
-use crate::record::Machine;
+use crate::check::Executions;
+use crate::record::{Machine, Recorded};
 use crate::run::{Replica, Rows};
-use crate::scenario::model::{Scenario, Workload, WorkloadKind};
+use crate::scenario::model::Scenario;
 use crate::systems::System;
 use crate::systems::plain_sqlite::value;
 use crate::world::World;
@@ -21,22 +24,24 @@ pub fn inspect(world: &World, system: &dyn System, scenario: &Scenario) -> BTree
     (0..machines).map(|machine| (Machine(machine), replica(world, system, scenario, Machine(machine)))).collect()
 }
 
-/// What clients asked, by index, as the log of a replica that executed most has it. Only workloads of the user's own SQL need
-/// it: the others tell by their tables what was executed.
-pub fn requests(
+/// The entries that were executed, by index, as they stand in the durable logs: see [`Evidence::log`].
+///
+/// [`Evidence::log`]: crate::run::Evidence::log
+pub fn executed(
     system: &dyn System,
-    scenario: &Scenario,
+    records: &[Recorded],
     replicas: &BTreeMap<Machine, Replica>,
-) -> BTreeMap<u64, Batch> {
-    let is_sql = |workload: &Workload| matches!(workload.kind, WorkloadKind::Sql { .. });
-    if !scenario.workloads.iter().any(is_sql) {
-        return BTreeMap::new();
+) -> BTreeMap<u64, Option<Command>> {
+    let executions = Executions::of(records);
+    let mut executed = BTreeMap::new();
+    let logs = replicas.values().filter_map(|replica| replica.durable_log.as_ref()?.as_ref().ok());
+    for entry in logs.flatten() {
+        let Position { index, term } = entry.position;
+        if executions.at(index.0).is_some_and(|execution| execution.term == term) {
+            executed.entry(index.0).or_insert_with(|| system.request(entry));
+        }
     }
-    let logs =
-        replicas.values().filter_map(|replica| Some((replica.applied?, replica.durable_log.as_ref()?.as_ref().ok()?)));
-    let Some((applied, log)) = logs.max_by_key(|(applied, _)| *applied) else { return BTreeMap::new() };
-    let executed = log.iter().filter(|entry| entry.position.index.0 <= applied);
-    executed.filter_map(|entry| Some((entry.position.index.0, system.request(entry)?))).collect()
+    executed
 }
 
 fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Machine) -> Replica {

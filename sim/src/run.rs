@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Value};
+use lockstep_node::api::Value;
 use lockstep_node::sqlite::dump::Dump;
+use lockstep_node::state_machine::Command;
 
 use crate::history::History;
 use crate::record::{Machine, Recorded};
@@ -27,9 +28,9 @@ pub struct Evidence {
     pub history: History,
     /// What each replica holds at the end.
     pub replicas: BTreeMap<Machine, Replica>,
-    /// What clients asked, by index, as the log of a replica that executed most has it. Empty if the system has no log, or
-    /// no workload has SQL of the user's own.
-    pub requests: BTreeMap<u64, Batch>,
+    /// The entries that were executed, by index, as they stand in the durable logs; `None` for one that is no client's.
+    /// An index is missing if no disk holds what was executed there. Empty if the system has no log, or reports no events.
+    pub log: BTreeMap<u64, Option<Command>>,
     /// How many events, messages and disk operations there were.
     pub counts: Counts,
     /// When the world stopped.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check;
-use crate::inspect::{inspect, requests};
+use crate::inspect::{executed, inspect};
 use crate::record::Phase;
 use crate::run::{Evidence, Run};
 use crate::scenario::model::{Phases, Scenario};
@@ -58,18 +58,18 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
     };
     world.lock().enter_phase(Phase::Inspect);
     let replicas = inspect(&world, system, scenario);
-    let requests = requests(system, scenario, &replicas);
     let (checks, seen, evidence) = {
         let mut state = world.lock();
         state.count_outcomes();
+        let records = std::mem::take(&mut state.ledger.records);
         let evidence = Evidence {
             scenario: scenario.clone(),
             system: system.name().to_owned(),
             seed,
-            records: std::mem::take(&mut state.ledger.records),
             history: std::mem::take(&mut state.ledger.history),
+            log: executed(system, &records, &replicas),
+            records,
             replicas,
-            requests,
             counts: state.counts.clone(),
             ended: state.time(),
             settled_after,
@@ -106,6 +106,7 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
     world.run_until(system, over).map_err(limit)?;
 
     world.heal();
+    workload::read_once_more(world, scenario);
     let healed = world.lock().time();
     let bound = healed + scenario.phases.settle;
     world.lock().wait_until(bound);

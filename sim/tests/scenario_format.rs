@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lockstep_node::api::Value;
 use lockstep_sim::scenario::model::{
-    Amount, Distribution, During, Event, Fault, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
+    Amount, Distribution, During, Event, Fault, Layout, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
 };
 use lockstep_sim::scenario::{Known, Origin, Report, load, parse, show, template};
 
@@ -77,6 +77,22 @@ INSERT INTO stock VALUES(1, 10), (2, 20) -- and so on
 [[workload]]
 clients = 2
 rate    = "12.5/s"
+
+[[workload]]
+kind    = "counter"
+add     = "2..9"
+
+[[workload]]
+kind    = "register"
+keys    = 7
+values  = 3
+reads   = "12.5%"
+compare_and_set = "100%"
+
+[[workload]]
+kind    = "append"
+layout  = "rows"
+length  = "2..16"
 
 [[workload]]
 kind    = "sql"
@@ -217,9 +233,10 @@ faults = "20s"
 settle = "5s"
 
 [expect]
-progress  = "50 commits in 2s..5s"
-sometimes = ["leader.changed", "log.torn-tail"]
-fails     = { statement-shipping = "tables-equal" }
+progress   = "50 commits in 2s..5s"
+leaderless = "at most 2500ms"
+sometimes  = ["leader.changed", "log.torn-tail"]
+fails      = { statement-shipping = "tables-equal" }
 
 [limits]
 time   = "1h"
@@ -277,7 +294,13 @@ fn a_long_scenario_means_what_it_says() {
     assert_eq!(scenario.disk.access, Distribution::Constant(Duration::from_micros(5)));
     assert_eq!(scenario.disk.power_cut.torn, Probability(300_000));
     assert_eq!(scenario.workloads[0].amount, Amount::RateMilli(12_500));
-    let WorkloadKind::Sql { mix, values } = &scenario.workloads[1].kind else { panic!("the second one is sql") };
+    let (keys, reads) = (5, Probability(200_000));
+    assert_eq!(scenario.workloads[1].kind, WorkloadKind::Counter { keys, add: (2, 9), reads });
+    let (reads, compare_and_set) = (Probability(125_000), Probability(1_000_000));
+    assert_eq!(scenario.workloads[2].kind, WorkloadKind::Register { keys: 7, values: 3, reads, compare_and_set });
+    let (layout, reads) = (Layout::Rows, Probability(500_000));
+    assert_eq!(scenario.workloads[3].kind, WorkloadKind::Append { keys, layout, length: (2, 16), reads });
+    let WorkloadKind::Sql { mix, values } = &scenario.workloads[4].kind else { panic!("the last one is sql") };
     assert_eq!(
         mix.iter().map(|mixed| (mixed.weight, mixed.read)).collect::<Vec<_>>(),
         [(8, false), (2, true), (1, true)]

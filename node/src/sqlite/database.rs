@@ -64,12 +64,29 @@ impl Database {
     /// # Errors
     /// When the VFS is unknown, the file is not a database, or WAL mode is impossible on its disk.
     pub fn open(vfs: &SqliteVfs, file: &str, options: Options) -> Result<Database, OpenError> {
+        Self::connect(&vfs.name, &format!("{}{file}", vfs.prefix), options, |connection| lay_out(connection, options))
+    }
+
+    /// Creates a database in memory that behaves as one on a disk does, for those who execute statements beside a node.
+    ///
+    /// # Errors
+    /// When SQLite is out of memory.
+    pub fn in_memory(options: Options) -> Result<Database, OpenError> {
+        Self::connect("memdb", ":memory:", options, |_| Ok(()))
+    }
+
+    fn connect(
+        vfs: &str,
+        path: &str,
+        options: Options,
+        lay_out: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<Database, OpenError> {
         refuse_local_time();
-        let clock = ClockVfs::register(&vfs.name).map_err(OpenError::Vfs)?;
+        let clock = ClockVfs::register(vfs).map_err(OpenError::Vfs)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let path = format!("{}{file}", vfs.prefix);
         let mut connection = Connection::open_with_flags_and_vfs(path, flags, clock.name())?;
         let tracker = Tracker::install(&connection);
+        lay_out(&connection)?;
         fix_behaviour(&connection, options)?;
         let random = RandomSource::install(&connection)?;
         let authorizer = Authorizer::install(&mut connection)?;
@@ -149,16 +166,9 @@ fn refuse_local_time() {
     });
 }
 
-/// Sets everything that changes results, so that it depends neither on SQLite's defaults nor on how it was built.
-fn fix_behaviour(connection: &Connection, options: Options) -> rusqlite::Result<()> {
-    for (limit, value) in LIMITS {
-        connection.set_limit(limit, value)?;
-    }
-    for (config, value) in CONFIG {
-        connection.set_db_config(config, value)?;
-    }
+/// Sets how the file is laid out and written.
+fn lay_out(connection: &Connection, options: Options) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
-    connection.set_prepared_statement_cache_capacity(options.cached_statements);
     connection.pragma_update(None, "encoding", "UTF-8")?;
     connection.pragma_update(None, "page_size", options.page_size)?;
     connection.pragma_update(None, "auto_vacuum", "NONE")?;
@@ -170,7 +180,18 @@ fn fix_behaviour(connection: &Connection, options: Options) -> rusqlite::Result<
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     // A VFS that cannot map files answers with no row.
-    connection.execute_batch("PRAGMA mmap_size = 0")?;
+    connection.execute_batch("PRAGMA mmap_size = 0")
+}
+
+/// Sets everything that changes results, so that it depends neither on SQLite's defaults nor on how it was built.
+fn fix_behaviour(connection: &Connection, options: Options) -> rusqlite::Result<()> {
+    for (limit, value) in LIMITS {
+        connection.set_limit(limit, value)?;
+    }
+    for (config, value) in CONFIG {
+        connection.set_db_config(config, value)?;
+    }
+    connection.set_prepared_statement_cache_capacity(options.cached_statements);
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "recursive_triggers", false)?;
     connection.pragma_update(None, "automatic_index", true)?;

@@ -13,7 +13,7 @@
 
 mod authorizer;
 mod clock_vfs;
-pub(crate) mod database;
+pub mod database;
 pub mod digest;
 pub mod dump;
 mod functions;

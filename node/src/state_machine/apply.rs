@@ -90,11 +90,11 @@ impl<R: Rules> StateMachine<R> {
         commands: &[Option<Command>],
         breakers: &Breakers,
     ) -> Result<Vec<Applied>, Interruption> {
-        self.own("/*lockstep*/ BEGIN IMMEDIATE", "beginning a transaction")?;
+        self.begin()?;
         let mut applied = Vec::with_capacity(entries.len());
         for (place, (entry, command)) in entries.iter().zip(commands).enumerate() {
             let results = match command {
-                Some(command) => Some(self.execute(place, command, breakers)?),
+                Some(command) => Some(self.execute(place, command, entries.len() == 1, breakers)?),
                 None => None,
             };
             if entry.kind == EntryKind::Configuration {
@@ -112,10 +112,12 @@ impl<R: Rules> StateMachine<R> {
     }
 
     /// Runs the statements of an entry. The whole of an atomic batch is one unit, otherwise each statement is one.
+    /// `alone` says that the transaction holds no other entry.
     fn execute(
         &mut self,
         place: usize,
         command: &Command,
+        alone: bool,
         breakers: &Breakers,
     ) -> Result<Vec<StatementResult>, Interruption> {
         self.state.time_us = self.state.time_us.max(command.time_us);
@@ -123,8 +125,14 @@ impl<R: Rules> StateMachine<R> {
         self.database.begin_entry(now, command.seed);
         let statements = &command.batch.statements;
         let size = if command.batch.atomic { statements.len() } else { 1 };
-        let mut unit =
-            Unit { place, read_only: command.read_only, breakers, budget: RESULT_BYTES_MAX, results: Vec::new() };
+        let mut unit = Unit {
+            place,
+            read_only: command.read_only,
+            alone: alone && size >= statements.len(),
+            breakers,
+            budget: RESULT_BYTES_MAX,
+            results: Vec::new(),
+        };
         for statements in statements.chunks(size.max(1)) {
             self.run_unit(&mut unit, statements)?;
         }
@@ -137,17 +145,29 @@ impl<R: Rules> StateMachine<R> {
             return self.run_statements(unit, statements).map(|_| ());
         }
         let before = self.state;
-        self.own("/*lockstep*/ SAVEPOINT unit", "setting a savepoint")?;
+        if !unit.alone {
+            self.own("/*lockstep*/ SAVEPOINT unit", "setting a savepoint")?;
+        }
         let mut succeeded = self.run_statements(unit, statements)?;
         if succeeded && self.database.violates_foreign_keys() {
             *unit.results.last_mut().expect("an empty unit violates nothing") = Err(foreign_key());
             succeeded = false;
         }
+        match (unit.alone, succeeded) {
+            (true, true) => {}
+            (true, false) => {
+                self.own("/*lockstep*/ ROLLBACK", "undoing a statement")?;
+                self.begin()?;
+            }
+            (false, true) => self.own("/*lockstep*/ RELEASE unit", "releasing a savepoint")?,
+            (false, false) => {
+                self.own("/*lockstep*/ ROLLBACK TO unit", "undoing a statement")?;
+                self.own("/*lockstep*/ RELEASE unit", "releasing a savepoint")?;
+            }
+        }
         if !succeeded {
-            self.own("/*lockstep*/ ROLLBACK TO unit", "undoing a statement")?;
             self.restore(before);
         }
-        self.own("/*lockstep*/ RELEASE unit", "releasing a savepoint")?;
         Ok(())
     }
 
@@ -232,6 +252,10 @@ impl<R: Rules> StateMachine<R> {
         self.database.tracker().set_rows(before.sums.rows);
     }
 
+    fn begin(&self) -> Result<(), Fatal> {
+        self.own("/*lockstep*/ BEGIN IMMEDIATE", "beginning a transaction")
+    }
+
     fn own(&self, sql: &'static str, doing: &'static str) -> Result<(), Fatal> {
         self.database.own(sql).and_then(|mut statement| statement.raw_execute()).map_err(Fatal::own(doing)).map(|_| ())
     }
@@ -242,6 +266,8 @@ struct Unit<'a> {
     /// The entry's place among those applied together.
     place: usize,
     read_only: bool,
+    /// Whether the transaction holds nothing but this one unit: it needs no savepoint then.
+    alone: bool,
     breakers: &'a Breakers,
     /// Bytes that further results may take.
     budget: usize,

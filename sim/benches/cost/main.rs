@@ -11,7 +11,7 @@ mod table;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lockstep_sim::check::PROPERTIES;
+use lockstep_sim::check::{PROPERTIES, all, judge};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
 use lockstep_sim::scenario::model::Scenario;
@@ -96,6 +96,9 @@ fn busy(table: &mut Table) {
         let about = format!("{acknowledged} in {:.1} simulated s", run.evidence.ended.as_secs_f64());
         let name = format!("transactions a CPU-second, {clients} clients");
         table.row(&name, acknowledged as f64 / took, goal, about);
+        let judging = cpu_seconds(|| drop(judge(all(&scenario), None, &run.evidence)));
+        let about = format!("{judging:.2} s over {took:.2} s");
+        table.row("its verdicts at the end, % of it", 100.0 * judging / took, Goal::AtMost(25.0), about);
         if clients == 4 {
             let plain = cpu_seconds(|| plain::apply(&run.evidence.history, scenario.cluster.voters));
             let about = format!("{took:.2} s over {plain:.2} s");

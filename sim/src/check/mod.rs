@@ -4,18 +4,29 @@
 //! ([`Check::finish`]). A violation seen while the world runs ends the run at once, at that very step.
 
 mod acknowledged_survives;
-mod at_most_once;
 mod bank_total;
 mod commit_durable;
+mod counter_bounds;
+mod differences;
 mod election_safety;
+mod exactly_once;
 mod executed;
+mod health;
 mod integrity;
 mod invariants;
 mod leader_completeness;
+mod leaderless;
+mod linearizable;
+mod list_append;
 mod log_matching;
 mod logs;
+mod model;
+mod model_replay;
+mod moments;
 mod progress;
+mod real_time;
 mod replicas;
+mod search;
 mod settled;
 mod state_machine_safety;
 mod tables_equal;
@@ -39,13 +50,19 @@ pub const PROPERTIES: &[&str] = &[
     "state-machine-safety",
     "commit-durable",
     "acknowledged-survives",
-    "at-most-once",
+    "exactly-once",
+    "real-time",
+    "model-replay",
     "bank-total",
+    "counter-bounds",
+    "linearizable",
+    "list-append",
     "invariants",
     "settled",
     "integrity",
     "tables-equal",
     "progress",
+    "leaderless",
 ];
 
 /// One check a property. A run fails with the first that is violated: causes come before consequences.
@@ -57,13 +74,19 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(commit_durable::CommitDurable::new(scenario.cluster.voters)),
         Box::new(acknowledged_survives::AcknowledgedSurvives),
-        Box::new(at_most_once::AtMostOnce),
+        Box::new(exactly_once::ExactlyOnce),
+        Box::new(real_time::RealTime),
+        Box::new(model_replay::ModelReplay),
         Box::new(bank_total::BankTotal),
+        Box::new(counter_bounds::CounterBounds),
+        Box::new(linearizable::Linearizable),
+        Box::new(list_append::ListAppend),
         Box::new(invariants::Invariants),
         Box::new(settled::Settled),
         Box::new(integrity::Integrity),
         Box::new(tables_equal::TablesEqual),
         Box::new(progress::Progress),
+        Box::new(leaderless::Leaderless),
     ]
 }
 

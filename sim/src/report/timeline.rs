@@ -69,7 +69,7 @@ impl Nodes {
             What::Fault(fault) => {
                 let cuts = scenario.events.get(fault.event).is_some_and(|event| event.fault.cuts_links());
                 if fault.struck && cuts {
-                    self.cuts.insert(fault.event, links(&fault.text));
+                    self.cuts.insert(fault.event, links(fault));
                 } else {
                     self.cuts.remove(&fault.event);
                 }
@@ -189,24 +189,24 @@ fn glyph(role: Role) -> char {
     }
 }
 
-/// The links that a fault's text says it cuts in both directions: `partition n1–n2 n1–n3`.
-fn links(text: &str) -> Vec<(usize, usize)> {
-    let place = |name: &str| name.strip_prefix('n')?.parse::<usize>().ok()?.checked_sub(1);
-    let link = |word: &str| {
-        let (one, other) = word.split_once('–')?;
-        let (one, other) = (place(one)?, place(other)?);
-        Some((one.min(other), one.max(other)))
-    };
-    text.split_whitespace().filter_map(link).collect()
+/// The links that a fault cuts in both directions.
+fn links(fault: &FaultRecord) -> Vec<(usize, usize)> {
+    let cuts: BTreeSet<_> = fault.cuts().collect();
+    let both = cuts.iter().filter(|(one, other)| one < other && cuts.contains(&(*other, *one)));
+    both.map(|(one, other)| (one.0 as usize, other.0 as usize)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cut(text: &str) -> BTreeMap<usize, Vec<(usize, usize)>> {
+        BTreeMap::from([(0, links(&FaultRecord { event: 0, struck: true, text: text.into() }))])
+    }
+
     #[test]
     fn machines_outside_the_majority_are_cut_off() {
-        let cuts = BTreeMap::from([(0, links("partition n1–n2 n1–n3 for 3s"))]);
+        let cuts = cut("partition n1–n2 n1–n3 for 3s");
         let nodes = Nodes { standing: vec!['.'; 3], cuts, ..Nodes::default() };
         assert_eq!(nodes.glyphs(None), ['|', '.', '.']);
         assert_eq!(nodes.glyphs(Some(Machine(2))), ['|', '.', '!']);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn without_a_majority_everybody_is_cut_off() {
-        let cuts = BTreeMap::from([(0, links("partition n1–n2 n1–n3 n2–n3 for 3s"))]);
+        let cuts = cut("partition n1–n2 n1–n3 n2–n3 for 3s");
         let nodes = Nodes { standing: vec!['.', 'L', 'c'], cuts, ..Nodes::default() };
         assert_eq!(nodes.glyphs(None), ['|', 'L', '|']);
     }

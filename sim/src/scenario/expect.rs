@@ -145,6 +145,7 @@ pub fn expect(root: &Table<'_>, phases: &Phases, system: &str, known: &Known<'_>
     let Some(table) = root.table("expect") else { return Expect::default() };
     let expect = Expect {
         progress: table.find("progress").and_then(|item| progress(&item, phases)),
+        leaderless: table.find("leaderless").and_then(|item| item.parse(parse_leaderless)),
         sometimes: table.get("sometimes", Vec::new(), |item| Some(item.list()?.iter().filter_map(mark).collect())),
         fails: table.get("fails", BTreeMap::new(), |item| fails(item, system, known)),
     };
@@ -190,6 +191,17 @@ fn parse_progress(text: &str) -> Result<Progress, Wrong> {
         return Err(Wrong::brief("asks for nothing", "at least one commit, in a range of two different times"));
     }
     Ok(Progress { commits, from, to })
+}
+
+fn parse_leaderless(text: &str) -> Result<Duration, Wrong> {
+    let Some(longest) = text.strip_prefix("at most ") else {
+        return Err(Wrong::new(
+            "is not understood",
+            "this is not `at most TIME`",
+            "for instance \"at most 3s\": a majority that is up and connected has a leader again within 3 seconds",
+        ));
+    };
+    value::duration(longest.trim())
 }
 
 fn fails(item: &Item<'_>, system: &str, known: &Known<'_>) -> Option<BTreeMap<String, String>> {

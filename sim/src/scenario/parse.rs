@@ -69,7 +69,7 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let phases = machines::phases(&root);
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
     let around = Around { voters: cluster.voters, kinds };
-    let (schema, scratch) = schema::schema(&root, problems, &origin.folder, workload::has_bank(&root));
+    let (schema, scratch) = schema::schema(&root, problems, &origin.folder, &workload::brought(&root));
     let scenario = Scenario {
         name: origin.name.clone(),
         path: origin.path.clone(),

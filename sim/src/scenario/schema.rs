@@ -6,20 +6,24 @@ use std::sync::Arc;
 use super::reader::{Item, Problems, Table};
 use super::report::{Problem, Source};
 use super::scratch::{Refused, Scratch};
-use crate::workload::bank_schema::BANK_SCHEMA;
 
-/// The schema's statements, and a database with the tables of the scenario; no database where the schema is wrong.
-pub fn schema(root: &Table<'_>, problems: &Problems, folder: &Path, bank: bool) -> (Vec<String>, Option<Scratch>) {
+/// The schema's statements, and a database with the tables of the scenario, among them those that its workloads bring;
+/// no database where the schema is wrong.
+pub fn schema(
+    root: &Table<'_>,
+    problems: &Problems,
+    folder: &Path,
+    brought: &[&str],
+) -> (Vec<String>, Option<Scratch>) {
     let scratch = Scratch::empty();
-    if bank {
-        for statement in BANK_SCHEMA {
-            scratch.run(statement).expect("the bank's own tables are valid");
-        }
+    for statement in brought {
+        scratch.run(statement).expect("what workloads bring is valid");
     }
+    let brought = &scratch.tables();
     let Some(table) = root.table("schema") else { return (Vec::new(), Some(scratch)) };
     let statements = match (table.find("file"), table.find("sql")) {
-        (Some(file), None) => from_file(&file, problems, folder, &scratch, bank),
-        (None, Some(sql)) => from_text(&sql, &scratch, bank),
+        (Some(file), None) => from_file(&file, problems, folder, &scratch, brought),
+        (None, Some(sql)) => from_text(&sql, &scratch, brought),
         (Some(file), Some(sql)) => {
             let help = "keep `file` for a file beside the scenario, or `sql` for statements in it";
             sql.contradicts(&file, "the schema is given twice", "and here again", "here", help);
@@ -37,12 +41,12 @@ pub fn schema(root: &Table<'_>, problems: &Problems, folder: &Path, bank: bool) 
     }
 }
 
-fn from_text(item: &Item<'_>, scratch: &Scratch, bank: bool) -> Option<Vec<String>> {
+fn from_text(item: &Item<'_>, scratch: &Scratch, brought: &[String]) -> Option<Vec<String>> {
     let text = item.text()?;
     match scratch.run(&text) {
         Ok(statements) => Some(statements),
         Err(refused) => {
-            let help = bank_help(&refused, bank);
+            let help = taken_help(&refused, brought);
             item.wrong_inside(&text, refused.at, "the schema is refused".to_owned(), refused.message, help);
             None
         }
@@ -54,7 +58,7 @@ fn from_file(
     problems: &Problems,
     folder: &Path,
     scratch: &Scratch,
-    bank: bool,
+    brought: &[String],
 ) -> Option<Vec<String>> {
     let path = folder.join(item.text()?);
     let shown = path.display().to_string();
@@ -68,7 +72,7 @@ fn from_file(
     match scratch.run(&text) {
         Ok(statements) => Some(statements),
         Err(refused) => {
-            let help = bank_help(&refused, bank);
+            let help = taken_help(&refused, brought);
             let place = Some((Arc::new(Source { path: shown, text }), refused.at));
             let title = "the schema is refused".to_owned();
             problems.push(Problem { title, place, label: refused.message, related: None, help });
@@ -77,7 +81,7 @@ fn from_file(
     }
 }
 
-fn bank_help(refused: &Refused, bank: bool) -> Option<String> {
-    let taken = bank && refused.message.contains("already exists");
-    taken.then(|| "a bank workload brings the tables `accounts` and `transfers`: name yours otherwise".to_owned())
+fn taken_help(refused: &Refused, brought: &[String]) -> Option<String> {
+    let taken = !brought.is_empty() && refused.message.contains("already exists");
+    taken.then(|| format!("the workloads bring tables of their own, {}: name yours otherwise", brought.join(" and ")))
 }

@@ -15,6 +15,7 @@ use super::value::{
     write_bytes, write_drift_change, write_duration, write_duration_range, write_jump, write_moment,
     write_probability as percent, write_rate,
 };
+use super::workload::LAYOUTS;
 
 /// The scenario as TOML.
 pub fn show(scenario: &Scenario) -> String {
@@ -114,11 +115,7 @@ fn clock_error(error: &ClockError, most: impl Fn(u64) -> String, signed: impl Fn
 
 fn workload_table(out: &mut Writer, workload: &Workload) {
     out.header("[[workload]]");
-    let kind = match workload.kind {
-        WorkloadKind::Bank { .. } => "bank",
-        WorkloadKind::Sql { .. } => "sql",
-    };
-    out.key("kind", quoted(kind));
+    out.key("kind", quoted(workload.kind.name()));
     out.key("clients", workload.clients);
     match workload.amount {
         Amount::Ops(ops) => out.key("ops", ops),
@@ -128,6 +125,24 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
         WorkloadKind::Bank { accounts, balance } => {
             out.key("accounts", accounts);
             out.key("balance", balance);
+        }
+        WorkloadKind::Counter { keys, add: (least, most), reads } => {
+            out.key("keys", keys);
+            out.key("add", quoted(format!("{least}..{most}")));
+            out.key("reads", quoted(percent(*reads)));
+        }
+        WorkloadKind::Register { keys, values, reads, compare_and_set } => {
+            out.key("keys", keys);
+            out.key("values", values);
+            out.key("reads", quoted(percent(*reads)));
+            out.key("compare_and_set", quoted(percent(*compare_and_set)));
+        }
+        WorkloadKind::Append { keys, layout, length: (least, most), reads } => {
+            let (layout, _) = LAYOUTS.iter().find(|(_, known)| known == layout).expect("every layout has a name");
+            out.key("keys", keys);
+            out.key("layout", quoted(layout));
+            out.key("length", quoted(format!("{least}..{most}")));
+            out.key("reads", quoted(percent(*reads)));
         }
         WorkloadKind::Sql { mix, values } => {
             out.key("mix", list(mix.iter().map(mixed)));
@@ -270,6 +285,9 @@ fn ends(out: &mut Writer, scenario: &Scenario) {
     if let Some(progress) = &expect.progress {
         let range = write_duration_range(progress.from, progress.to);
         out.key("progress", quoted(format!("{} commits in {range}", progress.commits)));
+    }
+    if let Some(longest) = expect.leaderless {
+        out.key("leaderless", quoted(format!("at most {}", write_duration(longest))));
     }
     out.key("sometimes", list(expect.sometimes.iter().map(quoted)));
     let fails = expect.fails.iter().map(|(system, property)| format!("{} = {}", quoted(system), quoted(property)));

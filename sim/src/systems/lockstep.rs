@@ -1,6 +1,5 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
-use lockstep_node::api::Batch;
 use lockstep_node::log_store::{self, ClusterId};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
@@ -58,9 +57,9 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         Some(log.map(|entries| entries.into_iter().map(logged).collect()))
     }
 
-    fn request(&self, entry: &Logged) -> Option<Batch> {
+    fn request(&self, entry: &Logged) -> Option<Command> {
         // Entries of other kinds are no commands, nor empty.
-        Command::decode(&entry.payload).ok().map(|command| command.batch)
+        Command::decode(&entry.payload).ok()
     }
 
     fn describe(&self, datagram: &[u8]) -> String {

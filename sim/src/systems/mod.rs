@@ -11,8 +11,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use lockstep_node::api::Batch;
 use lockstep_node::raft::Position;
+use lockstep_node::state_machine::Command;
 
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
@@ -60,8 +60,9 @@ pub trait System: Sync {
         None
     }
 
-    /// What a client asked, if an entry of the log is that.
-    fn request(&self, _: &Logged) -> Option<Batch> {
+    /// What a client asked, and all that its execution depends on, if an entry of the log is that. `None` for every entry
+    /// means that the log cannot be executed again beside the nodes.
+    fn request(&self, _: &Logged) -> Option<Command> {
         None
     }
 

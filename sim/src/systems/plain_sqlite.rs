@@ -3,7 +3,7 @@
 use lockstep_node::api::{Batch, Parameters, Rows, SqlError, Statement, StatementResult, Value};
 use lockstep_node::host::SqliteVfs;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, Row, ToSql};
+use rusqlite::{Connection, OpenFlags, Row, Statement as Prepared, ToSql};
 
 /// Opens a database in WAL mode whose commits are durable.
 pub fn open(vfs: &SqliteVfs, file: &str) -> rusqlite::Result<Connection> {
@@ -44,8 +44,13 @@ fn one(connection: &Connection, statement: &Statement) -> StatementResult {
 
 fn run(connection: &Connection, statement: &Statement) -> rusqlite::Result<Rows> {
     let before = connection.total_changes();
-    let mut prepared = connection.prepare_cached(&statement.sql)?;
-    match &statement.parameters {
+    let rows = step(&mut *connection.prepare_cached(&statement.sql)?, &statement.parameters)?;
+    Ok(Rows { rows_affected: connection.total_changes() - before, ..rows })
+}
+
+/// Binds values to a statement and collects its rows. How many rows it changed is not known here.
+pub fn step(prepared: &mut Prepared<'_>, parameters: &Parameters) -> rusqlite::Result<Rows> {
+    match parameters {
         Parameters::Positional(values) => {
             for (place, value) in values.iter().enumerate() {
                 prepared.raw_bind_parameter(place + 1, Bound(value))?;
@@ -65,8 +70,7 @@ fn run(connection: &Connection, statement: &Statement) -> rusqlite::Result<Rows>
     while let Some(row) = cursor.next()? {
         rows.push(values(row, columns.len())?);
     }
-    drop(cursor);
-    Ok(Rows { columns, rows, rows_affected: connection.total_changes() - before })
+    Ok(Rows { columns, rows, rows_affected: 0 })
 }
 
 fn values(row: &Row<'_>, width: usize) -> rusqlite::Result<Vec<Value>> {

@@ -107,7 +107,7 @@ impl State {
         let event = self.faults.event(place).clone();
         let effects = match &event.fault {
             Fault::CrashLoop { target, times, down, up } => {
-                let machines = self.resolve_one(place, target)?;
+                let machines = self.up(place, target)?;
                 return Some(crash_loop(&machines, *times, *down, *up));
             }
             Fault::Swizzle { target, one_way } => {
@@ -116,7 +116,9 @@ impl State {
                 return Some(self.swizzle(place, machines, *one_way, lasts));
             }
             Fault::PowerCut(target) => self.each(place, target, Effect::PowerCut)?,
-            Fault::Kill(target) | Fault::Restart(target) => self.each(place, target, Effect::Kill)?,
+            Fault::Kill(target) | Fault::Restart(target) => {
+                self.up(place, target)?.into_iter().map(Effect::Kill).collect()
+            }
             Fault::Pause(target) => self.each(place, target, Effect::Pause)?,
             Fault::ClockJump { target, by_ns } => self.each(place, target, |machine| Effect::Jump(machine, *by_ns))?,
             Fault::ClockDrift { target, by_ppm } => self.each(place, target, |one| Effect::Drift(one, *by_ppm))?,
@@ -130,6 +132,13 @@ impl State {
             links => self.directions(place, links)?,
         };
         Some(effects.into_iter().map(Step::at_once).collect())
+    }
+
+    /// The machines to kill. Where all of them are down already nobody can be killed: the fault waits for one of them.
+    fn up(&mut self, place: usize, target: &[Selector]) -> Option<Vec<Machine>> {
+        let machines = self.resolve_one(place, target)?;
+        let up = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
+        machines.iter().any(up).then_some(machines)
     }
 
     fn each(&mut self, place: usize, target: &[Selector], effect: impl Fn(Machine) -> Effect) -> Option<Vec<Effect>> {

@@ -4,6 +4,7 @@
 //! Lockstep passes; `sim/tests/broken_rules.rs` sees to that.
 
 use lockstep_node::raft::{Rule, Rules};
+use lockstep_node::state_machine::Command;
 
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
@@ -60,6 +61,10 @@ impl System for NeverSyncs {
 
     fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
         LOCKSTEP.durable_log(disk)
+    }
+
+    fn request(&self, entry: &Logged) -> Option<Command> {
+        LOCKSTEP.request(entry)
     }
 
     fn reports_events(&self) -> bool {

@@ -1,0 +1,174 @@
+//! A database that executes a log by itself: SQLite in memory with the node's rules for a connection, and nothing of its
+//! state machine. What that does with transactions, savepoints, cached statements and results is done here in another,
+//! plainer way.
+
+use lockstep_node::api::{SqlError, Statement, StatementResult};
+use lockstep_node::sqlite::database::{Database, Options};
+use lockstep_node::sqlite::dump::{self, Dump};
+use lockstep_node::state_machine::Command;
+use rusqlite::ffi;
+
+use crate::systems::plain_sqlite;
+
+/// The code of a refusal: an error that is Lockstep's own and none of SQLite's.
+const REFUSED: i32 = 0;
+
+/// The database, and the time that it has come to.
+pub(super) struct Model {
+    database: Database,
+    time_us: u64,
+}
+
+impl Model {
+    /// An empty database.
+    pub fn new() -> Model {
+        let database = Database::in_memory(Options::default()).expect("SQLite opens a database in memory");
+        Model { database, time_us: 0 }
+    }
+
+    /// Executes an entry and returns its results. `told` is what a client was told of them, if one was: what Lockstep says it
+    /// refused is not executed, since SQLite would not refuse it.
+    pub fn execute(&mut self, command: &Command, told: Option<&[StatementResult]>) -> Vec<StatementResult> {
+        self.time_us = self.time_us.max(command.time_us);
+        self.database.begin_entry(Some(self.time_us), command.seed);
+        let statements = &command.batch.statements;
+        let unit = if command.batch.atomic { statements.len() } else { 1 };
+        let mut results = Vec::new();
+        for statements in statements.chunks(unit.max(1)) {
+            self.transaction(statements, command.read_only, told.unwrap_or_default(), &mut results);
+        }
+        results
+    }
+
+    /// Everything it holds.
+    pub fn dump(&self) -> Dump {
+        dump::dump(self.database.connection()).expect("a database in memory can be read")
+    }
+
+    /// Executes statements up to the first that fails; if one does, none has an effect.
+    fn transaction(
+        &self,
+        statements: &[Statement],
+        read_only: bool,
+        told: &[StatementResult],
+        results: &mut Vec<StatementResult>,
+    ) {
+        self.own("/*lockstep*/ BEGIN").expect("no transaction is open");
+        for statement in statements {
+            let result = match told.get(results.len()) {
+                Some(Err(refusal)) if refusal.code == REFUSED => Err(refusal.clone()),
+                _ => self.statement(statement, read_only),
+            };
+            results.push(result);
+            if results.last().is_some_and(Result::is_err) {
+                return self.roll_back();
+            }
+        }
+        if let Err(error) = self.own("/*lockstep*/ COMMIT") {
+            // Only a deferred foreign key makes a commit fail.
+            results.pop();
+            results.push(Err(sql_error(&error)));
+            self.roll_back();
+        }
+    }
+
+    fn statement(&self, statement: &Statement, read_only: bool) -> StatementResult {
+        let connection = self.database.connection();
+        let before = connection.total_changes();
+        let (prepared, seen) = self.database.as_user(|connection| connection.prepare_cached(&statement.sql));
+        let mut prepared = prepared.map_err(|error| sql_error(&error))?;
+        if read_only && !prepared.readonly() {
+            prepared.discard();
+            return Err(SqlError { code: REFUSED, message: "a query must not write".into() });
+        }
+        let (result, _) = self.database.as_user(|_| plain_sqlite::step(&mut prepared, &statement.parameters));
+        drop(prepared);
+        if seen.schema {
+            // What changes the schema is prepared anew each time, and so is seen each time.
+            connection.flush_prepared_statement_cache();
+        }
+        let mut rows = result.map_err(|error| sql_error(&error))?;
+        // The rows of a schema are not the user's.
+        if !seen.schema && connection.total_changes() != before {
+            rows.rows_affected = connection.changes();
+        }
+        Ok(rows)
+    }
+
+    /// Undoes the open transaction, unless the statement that failed has ended it already.
+    fn roll_back(&self) {
+        if !self.database.connection().is_autocommit() {
+            self.own("/*lockstep*/ ROLLBACK").expect("a transaction is open");
+        }
+    }
+
+    fn own(&self, sql: &'static str) -> rusqlite::Result<()> {
+        self.database.own(sql)?.raw_execute().map(|_| ())
+    }
+}
+
+fn sql_error(error: &rusqlite::Error) -> SqlError {
+    let code = match error {
+        rusqlite::Error::MultipleStatement => ffi::SQLITE_ERROR,
+        error => error.sqlite_error().map_or(REFUSED, |error| error.extended_code),
+    };
+    SqlError { code, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_node::api::{Batch, Value};
+
+    use super::*;
+
+    fn command(sql: &[&str], atomic: bool) -> Command {
+        let statements = sql.iter().map(|sql| Statement::new(*sql)).collect();
+        Command { time_us: 1_000_000, seed: 7, session: None, read_only: false, batch: Batch { statements, atomic } }
+    }
+
+    fn codes(results: &[StatementResult]) -> Vec<i32> {
+        results.iter().map(|result| result.as_ref().map_or_else(|error| error.code, |_| -1)).collect()
+    }
+
+    #[test]
+    fn a_batch_is_undone_as_a_whole_or_statement_by_statement() {
+        let mut model = Model::new();
+        model.execute(&command(&["CREATE TABLE t(a PRIMARY KEY)"], true), None);
+        let twice = ["INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)"];
+        let unique = ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
+        assert_eq!(codes(&model.execute(&command(&twice, true), None)), [-1, unique]);
+        assert_eq!(model.dump().tables[0].rows.len(), 0);
+        assert_eq!(codes(&model.execute(&command(&twice, false), None)), [-1, unique, -1]);
+        assert_eq!(model.dump().tables[0].rows.len(), 2);
+        let rollback = ["INSERT INTO t VALUES (3)", "INSERT OR ROLLBACK INTO t VALUES (1)"];
+        assert_eq!(codes(&model.execute(&command(&rollback, true), None)), [-1, unique]);
+        assert_eq!(model.dump().tables[0].rows.len(), 2);
+    }
+
+    #[test]
+    fn a_foreign_key_that_is_deferred_fails_the_batch() {
+        let mut model = Model::new();
+        let schema = ["CREATE TABLE p(a PRIMARY KEY)", "CREATE TABLE c(a REFERENCES p DEFERRABLE INITIALLY DEFERRED)"];
+        model.execute(&command(&schema, true), None);
+        let results = model.execute(&command(&["INSERT INTO c VALUES (1)"], true), None);
+        assert_eq!(codes(&results), [ffi::SQLITE_CONSTRAINT_FOREIGNKEY]);
+    }
+
+    #[test]
+    fn time_and_randomness_are_the_entrys() {
+        let entry = command(&["SELECT random(), datetime()"], true);
+        let [one, other] = [Model::new(), Model::new()].map(|mut model| model.execute(&entry, None));
+        assert_eq!(one, other);
+        let row = &one[0].as_ref().unwrap().rows[0];
+        assert_eq!(row[1], Value::Text("1970-01-01 00:00:01".into()));
+    }
+
+    #[test]
+    fn what_lockstep_refused_is_not_executed() {
+        let mut model = Model::new();
+        model.execute(&command(&["CREATE TABLE t(a)"], true), None);
+        let refused = [Err(SqlError { code: REFUSED, message: "no".into() })];
+        assert_eq!(model.execute(&command(&["INSERT INTO t VALUES (1)"], true), Some(&refused)), refused);
+        assert_eq!(model.dump().tables[0].rows.len(), 0);
+    }
+}
