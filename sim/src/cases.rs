@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::check::PROPERTIES;
 use crate::scenario::model::Scenario;
 use crate::scenario::{self, Known, Report};
-use crate::systems::System;
+use crate::systems::{self, System};
 use crate::worker::{Job, Task, Wants};
 
 /// One scenario on one system.
@@ -51,7 +51,8 @@ impl Case {
 /// # Errors
 /// Everything that is wrong with the file.
 pub fn load(path: &Path, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
-    scenario::load(path, &Known { systems: &names(systems), properties: PROPERTIES }).map(Arc::new)
+    let known = Known { systems: &names(systems), properties: PROPERTIES, kinds: &systems::kinds(systems) };
+    scenario::load(path, &known).map(Arc::new)
 }
 
 /// The cases of a scenario: its own first, then its expected failures.

@@ -87,6 +87,10 @@ impl Stream {
                 let tail = (u128::from(average) * u128::from(self.exponential_milli()) / 1000) as u64;
                 (min + Duration::from_nanos(tail)).min(max)
             }
+            Distribution::Bimodal { usual, slow, chance } => {
+                let (first, last) = if self.happens(chance) { slow } else { usual };
+                self.time(first, last)
+            }
         }
     }
 
@@ -146,6 +150,19 @@ mod tests {
         let average = draws.iter().sum::<Duration>() / 20_000;
         assert!(draws.iter().all(|draw| (min..=max).contains(draw)));
         assert!((Duration::from_micros(8800)..Duration::from_micros(9200)).contains(&average), "{average:?}");
+    }
+
+    #[test]
+    fn a_bimodal_draw_is_slow_as_often_as_told_and_never_between() {
+        let millis = |first, last| (Duration::from_millis(first), Duration::from_millis(last));
+        let (usual, slow) = (millis(1, 3), millis(80, 200));
+        let mut stream = stream("latency", 0);
+        let bimodal = Distribution::Bimodal { usual, slow, chance: Probability(20_000) };
+        let draws: Vec<_> = (0..10_000).map(|_| stream.duration(&bimodal)).collect();
+        let within = |draw: &&Duration, range: (Duration, Duration)| (range.0..=range.1).contains(*draw);
+        let slow_draws = draws.iter().filter(|draw| within(draw, slow)).count();
+        assert_eq!(slow_draws + draws.iter().filter(|draw| within(draw, usual)).count(), draws.len());
+        assert!((150..250).contains(&slow_draws), "{slow_draws}");
     }
 
     #[test]

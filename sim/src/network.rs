@@ -22,6 +22,8 @@ pub struct Network {
     links: BTreeMap<(Place, Place), Link>,
     /// How many active faults cut a direction.
     cuts: BTreeMap<(Machine, Machine), u32>,
+    /// How much longer active faults let everything in a direction take.
+    slowed: BTreeMap<(Machine, Machine), Duration>,
 }
 
 /// An end of a link.
@@ -36,41 +38,77 @@ pub enum Place {
 /// One direction between two places.
 #[derive(Debug)]
 struct Link {
+    settings: model::Link,
     latency: Stream,
     luck: Stream,
-    /// When the newest datagram that keeps the order arrives.
-    datagrams: Duration,
-    /// When the newest thing on the connection arrives.
-    connection: Duration,
+    /// When everything sent so far has left, on a link whose bandwidth has a bound.
+    free: Duration,
+    /// The datagrams that keep their order.
+    datagrams: Order,
+    /// What travels on the connection.
+    connection: Order,
+}
+
+/// Things that arrive in the order in which they were sent.
+#[derive(Debug, Default)]
+struct Order {
+    /// When the newest arrives.
+    newest: Duration,
+    /// Whether those that catch up with it arrive a nanosecond apart: many come at once where something held them up, and
+    /// what comes at one moment has no order.
+    apart: bool,
+}
+
+impl Order {
+    /// When something arrives that would do so at this time if nothing were before it.
+    fn next(&mut self, arrives: Duration, held_up: bool) -> Duration {
+        if arrives > self.newest {
+            (self.newest, self.apart) = (arrives, held_up);
+        } else {
+            self.apart |= held_up;
+            self.newest += Duration::from_nanos(u64::from(self.apart));
+        }
+        self.newest
+    }
 }
 
 impl Network {
     /// A network without cuts.
     pub fn new(settings: model::Network, seed: u64, trace: &Trace) -> Self {
-        Network { settings, seed, trace: trace.clone(), links: BTreeMap::new(), cuts: BTreeMap::new() }
+        let (cuts, slowed) = (BTreeMap::new(), BTreeMap::new());
+        Network { settings, seed, trace: trace.clone(), links: BTreeMap::new(), cuts, slowed }
     }
 
-    /// When a datagram that is sent now arrives: not at all, once, or twice.
-    pub fn datagram(&mut self, from: Machine, to: Machine, now: Duration, counts: &mut Counts) -> Vec<Duration> {
+    /// When a datagram of so many bytes that is sent now arrives: not at all, once, or twice.
+    pub fn datagram(
+        &mut self,
+        from: Machine,
+        to: Machine,
+        bytes: usize,
+        now: Duration,
+        counts: &mut Counts,
+    ) -> Vec<Duration> {
         counts.messages += 1;
         if self.is_cut(from, to) {
             counts.messages_dropped += 1;
             return Vec::new();
         }
-        let settings = self.settings.clone();
+        let slowed = self.slowed_by(from, to);
         let link = self.link(Place::Machine(from), Place::Machine(to));
-        if link.luck.happens(settings.loss) {
+        let settings = link.settings;
+        if link.luck.happens(settings.loss) || link.is_full(bytes, now) {
             counts.messages_dropped += 1;
             return Vec::new();
         }
-        let arrives = now + link.latency.duration(&settings.latency);
+        let left = link.leaves(bytes, now) + slowed;
+        let arrives = left + link.latency.duration(&settings.latency);
         let mut arrivals = Vec::with_capacity(2);
         if link.luck.happens(settings.reorder) {
             counts.messages_reordered += 1;
             arrivals.push(arrives + link.latency.duration(&settings.latency));
         } else {
-            link.datagrams = link.datagrams.max(arrives);
-            arrivals.push(link.datagrams);
+            let held_up = !slowed.is_zero() || settings.bandwidth.is_some();
+            arrivals.push(link.datagrams.next(arrives, held_up));
         }
         if link.luck.happens(settings.duplicate) {
             counts.messages_duplicated += 1;
@@ -79,12 +117,37 @@ impl Network {
         arrivals
     }
 
-    /// When something that is sent on a connection now arrives.
-    pub fn connection(&mut self, from: Place, to: Place, now: Duration) -> Duration {
-        let latency = self.settings.latency;
+    /// When so many bytes that are sent on a connection now arrive. They wait for a link that is not free, and for room.
+    pub fn connection(&mut self, from: Place, to: Place, bytes: usize, now: Duration) -> Duration {
+        let slowed = match (from, to) {
+            (Place::Machine(from), Place::Machine(to)) => self.slowed_by(from, to),
+            _ => Duration::ZERO,
+        };
         let link = self.link(from, to);
-        link.connection = link.connection.max(now + link.latency.duration(&latency));
-        link.connection
+        let left = link.leaves(bytes, now) + slowed;
+        let arrives = left + link.latency.duration(&link.settings.latency);
+        link.connection.next(arrives, !slowed.is_zero() || link.settings.bandwidth.is_some())
+    }
+
+    /// Lets everything that is sent in a direction take so much longer, or ends that. Several faults add up.
+    pub fn slow(&mut self, from: Machine, to: Machine, by: Duration, slow: bool) {
+        let slowed = self.slowed.entry((from, to)).or_default();
+        *slowed = if slow { *slowed + by } else { slowed.checked_sub(by).expect("only what was slowed gets faster") };
+        if slowed.is_zero() {
+            self.slowed.remove(&(from, to));
+        }
+    }
+
+    /// Whether everything takes longer in this direction.
+    pub fn is_slowed(&self, from: Machine, to: Machine) -> bool {
+        !self.slowed.is_empty() && self.slowed.contains_key(&(from, to))
+    }
+
+    /// Nothing that is sent in this direction from now on arrives before this: what waited so long goes first.
+    pub fn nothing_before(&mut self, from: Machine, to: Machine, at: Duration) {
+        let link = self.link(Place::Machine(from), Place::Machine(to));
+        link.datagrams.next(at, true);
+        link.connection.next(at, true);
     }
 
     /// Cuts or mends one direction. Cuts of several faults add up.
@@ -106,18 +169,68 @@ impl Network {
         }
     }
 
+    fn slowed_by(&self, from: Machine, to: Machine) -> Duration {
+        if self.slowed.is_empty() {
+            return Duration::ZERO;
+        }
+        self.slowed.get(&(from, to)).copied().unwrap_or_default()
+    }
+
     fn link(&mut self, from: Place, to: Place) -> &mut Link {
-        let (seed, trace) = (self.seed, &self.trace);
+        let (seed, trace, settings) = (self.seed, &self.trace, &self.settings);
         self.links.entry((from, to)).or_insert_with(|| {
             let entity = from.number() << 32 | to.number();
             Link {
+                settings: settings_of(settings, from, to),
+                free: Duration::ZERO,
                 latency: Stream::new(trace, seed, "network.latency", entity),
                 luck: Stream::new(trace, seed, "network.luck", entity),
-                datagrams: Duration::ZERO,
-                connection: Duration::ZERO,
+                datagrams: Order::default(),
+                connection: Order::default(),
             }
         })
     }
+}
+
+impl Link {
+    /// Whether so many bytes more find no room before the link.
+    fn is_full(&self, bytes: usize, now: Duration) -> bool {
+        let (Some(bandwidth), Some(queue)) = (self.settings.bandwidth, self.settings.queue) else { return false };
+        let waiting = self.free.saturating_sub(now).as_nanos() * u128::from(bandwidth) / 1_000_000_000;
+        // An idle link takes anything: a message larger than the whole queue would never leave.
+        waiting > 0 && waiting + bytes as u128 > u128::from(queue)
+    }
+
+    /// When so many bytes that are sent now have left. Meanwhile the link is busy.
+    fn leaves(&mut self, bytes: usize, now: Duration) -> Duration {
+        let Some(bandwidth) = self.settings.bandwidth else { return now };
+        let takes = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(bandwidth));
+        self.free = self.free.max(now) + Duration::from_nanos(u64::try_from(takes).expect("a message has a bound"));
+        self.free
+    }
+}
+
+/// What holds on a link: the rules that name it, a later one before an earlier, and else what holds everywhere.
+fn settings_of(network: &model::Network, from: Place, to: Place) -> model::Link {
+    let mut settings = network.all;
+    let (Place::Machine(from), Place::Machine(to)) = (from, to) else { return settings };
+    let (from, to) = (from.to_string(), to.to_string());
+    let names = |labels: &Option<Vec<String>>, label| labels.as_ref().is_none_or(|all| all.contains(label));
+    for rule in &network.links {
+        let there = names(&rule.from, &from) && names(&rule.to, &to);
+        let back = !rule.one_way && names(&rule.from, &to) && names(&rule.to, &from);
+        if there || back {
+            settings = model::Link {
+                latency: rule.latency.unwrap_or(settings.latency),
+                loss: rule.loss.unwrap_or(settings.loss),
+                duplicate: rule.duplicate.unwrap_or(settings.duplicate),
+                reorder: rule.reorder.unwrap_or(settings.reorder),
+                bandwidth: rule.bandwidth.or(settings.bandwidth),
+                queue: rule.queue.or(settings.queue),
+            };
+        }
+    }
+    settings
 }
 
 impl Place {
@@ -150,13 +263,14 @@ mod tests {
     fn network(loss: u32, duplicate: u32, reorder: u32) -> Network {
         let latency = Distribution::Uniform { min: Duration::from_millis(1), max: Duration::from_millis(50) };
         let [loss, duplicate, reorder] = [loss, duplicate, reorder].map(Probability);
-        Network::new(model::Network { latency, loss, duplicate, reorder }, 7, &Trace::default())
+        let all = model::Link { latency, loss, duplicate, reorder, bandwidth: None, queue: None };
+        Network::new(model::Network { all, links: Vec::new() }, 7, &Trace::default())
     }
 
     fn arrivals(network: &mut Network) -> (Vec<Duration>, Counts) {
         let mut counts = Counts::default();
         let times =
-            (0..1000).flat_map(|ms| network.datagram(ONE, TWO, Duration::from_millis(ms), &mut counts)).collect();
+            (0..1000).flat_map(|ms| network.datagram(ONE, TWO, 100, Duration::from_millis(ms), &mut counts)).collect();
         (times, counts)
     }
 
@@ -187,5 +301,74 @@ mod tests {
         assert_eq!(arrivals(&mut network).0, []);
         network.cut(ONE, TWO, false);
         assert!(!network.is_cut(ONE, TWO));
+    }
+
+    /// When 1,000 bytes arrive that leave together, at 1 MB/s and with 1 ms on the way.
+    fn burst(queue: Option<u64>, messages: usize) -> (Vec<Duration>, Counts) {
+        let mut network = network(0, 0, 0);
+        network.settings.all.latency = Distribution::Constant(Duration::from_millis(1));
+        network.settings.all.bandwidth = Some(1_000_000);
+        network.settings.all.queue = queue;
+        let mut counts = Counts::default();
+        let times = (0..messages).flat_map(|_| network.datagram(ONE, TWO, 1000, Duration::ZERO, &mut counts)).collect();
+        (times, counts)
+    }
+
+    #[test]
+    fn a_message_holds_the_link_for_as_long_as_its_bytes_take() {
+        assert_eq!(burst(None, 4).0, [2, 3, 4, 5].map(Duration::from_millis));
+    }
+
+    #[test]
+    fn what_finds_no_room_before_the_link_is_lost() {
+        let (times, counts) = burst(Some(3000), 10);
+        assert_eq!(times, [2, 3, 4].map(Duration::from_millis));
+        assert_eq!(counts.messages_dropped, 7);
+        assert_eq!(
+            burst(Some(10), 2).0,
+            [Duration::from_millis(2)],
+            "an idle link takes what its queue could not hold"
+        );
+    }
+
+    #[test]
+    fn the_last_rule_that_names_a_link_wins_and_has_a_direction() {
+        let mut network = network(0, 0, 0);
+        let [slow, slower] = [10, 20].map(|ms| Distribution::Constant(Duration::from_millis(ms)));
+        let rule = |from: &str, latency, one_way| model::LinkRule {
+            from: Some(vec![from.to_owned()]),
+            to: None,
+            one_way,
+            latency: Some(latency),
+            loss: None,
+            duplicate: None,
+            reorder: None,
+            bandwidth: None,
+            queue: None,
+        };
+        network.settings.links = vec![rule("n1", slow, false), rule("n1", slower, true)];
+        let latency = |one, other| settings_of(&network.settings, one, other).latency;
+        let [one, two, three] = [0, 1, 2].map(|number| Place::Machine(Machine(number)));
+        assert_eq!((latency(one, two), latency(two, one)), (slower, slow));
+        assert_eq!(latency(two, three), network.settings.all.latency);
+        assert_eq!(latency(Place::Client(1), one), network.settings.all.latency);
+    }
+
+    #[test]
+    fn slowdowns_add_up_and_end() {
+        let mut network = network(0, 0, 0);
+        network.settings.all.latency = Distribution::Constant(Duration::from_millis(1));
+        let ms = Duration::from_millis;
+        network.slow(ONE, TWO, ms(10), true);
+        network.slow(ONE, TWO, ms(5), true);
+        assert_eq!(network.connection(Place::Machine(ONE), Place::Machine(TWO), 9, ms(0)), ms(16));
+        assert_eq!(network.connection(Place::Machine(TWO), Place::Machine(ONE), 9, ms(0)), ms(1));
+        network.slow(ONE, TWO, ms(10), false);
+        network.slow(ONE, TWO, ms(5), false);
+        assert!(!network.is_slowed(ONE, TWO));
+        assert_eq!(
+            network.connection(Place::Machine(ONE), Place::Machine(TWO), 9, ms(2)),
+            ms(16) + Duration::from_nanos(1)
+        );
     }
 }

@@ -42,8 +42,9 @@ pub struct Evidence {
     pub gave_up: Option<String>,
     /// Which of the scenario's events struck, by their place in its list.
     pub struck: Vec<bool>,
-    /// How many peer messages each of the scenario's events stopped by a cut.
-    pub stopped: Vec<u64>,
+    /// How often each of the scenario's events changed something: a message that it stopped or held up, an input that had to
+    /// wait, a turn that a node took by a wrong clock, a disk call. Not counted for what ends processes.
+    pub bites: Vec<u64>,
     /// How often each mark was reached.
     pub marks: BTreeMap<String, u64>,
 }

@@ -75,7 +75,7 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
             settled_after,
             gave_up,
             struck: state.struck(),
-            stopped: state.stopped(),
+            bites: state.bites(),
             marks: state.ledger.marks(),
         };
         (state.ledger.take_checks(), state.ledger.violated.take(), evidence)

@@ -11,6 +11,7 @@ use lockstep_sim::scenario::{Known, Origin, parse};
 const KNOWN: Known<'_> = Known {
     systems: &["lockstep", "statement-shipping"],
     properties: &["tables-equal", "log-matching", "no-lost-write"],
+    kinds: &[("lockstep", &["append", "append-reply", "vote", "heartbeat"])],
 };
 
 fn main() -> ExitCode {

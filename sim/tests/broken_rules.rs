@@ -56,7 +56,7 @@ fn failure(run: &Run) -> Option<&'static str> {
 
 fn load(name: &str) -> Arc<Scenario> {
     let file = root().join("scenarios").join(name).with_extension("toml");
-    let known = Known { systems: &["lockstep"], properties: PROPERTIES };
+    let known = Known { systems: &["lockstep"], properties: PROPERTIES, kinds: &[] };
     Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")))
 }
 

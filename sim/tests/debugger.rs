@@ -11,7 +11,7 @@ use lockstep_sim::systems::lockstep::LOCKSTEP;
 #[test]
 fn a_scenario_runs_under_a_debugger() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/steady/bank.toml");
-    let known = Known { systems: &["lockstep"], properties: &[] };
+    let known = Known { systems: &["lockstep"], properties: &[], kinds: &[] };
     let scenario = Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")));
     let run = simulate(&LOCKSTEP, &scenario, 7, &Options::default());
     assert_eq!(report::failure(&run), None);

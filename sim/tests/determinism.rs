@@ -55,6 +55,6 @@ fn digest(name: &str, seed: u64, madsim_seed: Option<u64>) -> u128 {
 
 fn load(name: &str) -> Arc<Scenario> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).with_extension("toml");
-    let known = Known { systems: &["lockstep"], properties: PROPERTIES };
+    let known = Known { systems: &["lockstep"], properties: PROPERTIES, kinds: &[] };
     Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")))
 }

@@ -21,7 +21,7 @@ fn run(source: &str, seed: u64) -> Run {
 
 fn run_on(system: &dyn System, source: &str, seed: u64) -> Run {
     let origin = Origin { name: "test".into(), path: "test.toml".into(), folder: Path::new(".").to_owned() };
-    let scenario = parse(source, &origin, &Known { systems: &["lockstep"], properties: &[] });
+    let scenario = parse(source, &origin, &Known { systems: &["lockstep"], properties: &[], kinds: &[] });
     let scenario = scenario.unwrap_or_else(|report| panic!("{}", report.render(false)));
     simulate(system, &Arc::new(scenario), seed, &Options::default())
 }

@@ -23,7 +23,7 @@ fn the_readme_lists_the_known_faults() {
 
 fn table() -> String {
     let systems: Vec<&str> = systems::ALL.iter().map(|system| system.name()).collect();
-    let known = Known { systems: &systems, properties: PROPERTIES };
+    let known = Known { systems: &systems, properties: PROPERTIES, kinds: &systems::kinds(systems::ALL) };
     let mut table = "| system | scenario | what happens | fails |\n|---|---|---|---|\n".to_owned();
     for file in scenario::discover(&[root().join("scenarios")]).expect("the scenarios can be listed") {
         let scenario = scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}"));

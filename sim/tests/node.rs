@@ -22,7 +22,7 @@ use lockstep_sim::world::SimHost;
 
 fn run(system: &dyn System, source: &str, seed: u64) -> Run {
     let origin = Origin { name: "test".into(), path: "test.toml".into(), folder: Path::new(".").to_owned() };
-    let scenario = parse(source, &origin, &Known { systems: &["lockstep"], properties: &[] });
+    let scenario = parse(source, &origin, &Known { systems: &["lockstep"], properties: &[], kinds: &[] });
     let scenario = scenario.unwrap_or_else(|report| panic!("{}", report.render(false)));
     simulate(system, &Arc::new(scenario), seed, &Options::default())
 }

@@ -9,8 +9,11 @@ use lockstep_sim::scenario::model::{
 };
 use lockstep_sim::scenario::{Known, Origin, Report, load, parse, show, template};
 
-const KNOWN: Known<'_> =
-    Known { systems: &["lockstep", "statement-shipping"], properties: &["tables-equal", "log-matching"] };
+const KNOWN: Known<'_> = Known {
+    systems: &["lockstep", "statement-shipping"],
+    properties: &["tables-equal", "log-matching"],
+    kinds: &[("lockstep", &["append", "vote"])],
+};
 
 const SHORT: &str = r#"# The leader loses power.
 # Would catch: an unsynced acknowledgement.
@@ -38,9 +41,24 @@ loss      = "1%"
 duplicate = "0.25%"
 reorder   = "100%"
 
+bandwidth = "10MiB/s"
+queue     = "64KiB"
+
+[[network.link]]
+from    = ["n1", "n2"]
+to      = "all"
+latency = { dist = "bimodal", usual = "1ms..3ms", slow = "80ms..200ms", chance = "2%" }
+loss    = "5%"
+
+[[network.link]]
+to        = "n3"
+one_way   = true
+reorder   = "1%"
+bandwidth = "100KiB/s"
+
 [clock]
 drift  = "200ppm"
-offset = "1.5s"
+offset = { n1 = "+1.5s", n4 = "-20ms" }
 
 [disk]
 fsync     = { dist = "uniform", min = "200us", max = "4ms" }
@@ -126,6 +144,90 @@ do = "cut"
 [[event]]
 at = "0s"
 do = "stall-disk"
+target = "2"
+
+[[event]]
+at = "1s"
+do = "bridge"
+target = "leader"
+one_way = true
+
+[[event]]
+at = "1s"
+do = "ring"
+
+[[event]]
+at = "1s"
+do = "isolate"
+target = ["n1", "n2"]
+
+[[event]]
+at = "1s"
+do = "clog"
+by = "300ms"
+
+[[event]]
+at = "1s"
+do = "clog"
+to = "n2"
+one_way = true
+
+[[event]]
+at = "1s"
+do = "swizzle"
+for = "2s"
+
+[[event]]
+at = "1s"
+do = "drop"
+kind = "append"
+from = "leader"
+nth = 3
+
+[[event]]
+at = "1s"
+do = "delay"
+by = "2s"
+nth = 3
+count = 4
+
+[[event]]
+at = "1s"
+do = "delay"
+by = "1ms"
+to = ["n1", "n2"]
+
+[[event]]
+at = "1s"
+do = "clock-jump"
+by = "-5s"
+for = "2s"
+
+[[event]]
+at = "1s"
+do = "clock-drift"
+by = "+50000ppm"
+target = "some"
+
+[[event]]
+at = "1s"
+do = "clock-freeze"
+
+[[event]]
+at = "1s"
+do = "pause"
+target = "follower"
+
+[[event]]
+at = "1s"
+do = "restart"
+
+[[event]]
+at = "1s"
+do = "crash-loop"
+times = 5
+down = "10ms"
+up = "250ms"
 
 [phases]
 faults = "20s"
@@ -161,7 +263,7 @@ fn every_key_has_a_default() {
     let scenario = accepted("workload = [{}]\nevent = [{ at = \"1s\", do = \"kill\" }]");
     assert_eq!(scenario.seeds, [1, 2, 3]);
     assert_eq!((scenario.cluster.system.as_str(), scenario.cluster.voters), ("lockstep", 3));
-    assert_eq!(scenario.network.loss, Probability(0));
+    assert_eq!(scenario.network.all.loss, Probability(0));
     assert_eq!(scenario.workloads[0].amount, Amount::Ops(100));
     assert_eq!(scenario.workloads[0].kind, WorkloadKind::Bank { accounts: 10, balance: 100 });
     assert_eq!(scenario.events[0].fault, Fault::Kill(vec![Selector::Any]));

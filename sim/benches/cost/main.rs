@@ -127,7 +127,7 @@ fn consensus(table: &mut Table) {
 }
 
 fn scenario(text: &str) -> Arc<Scenario> {
-    let known = Known { systems: &["lockstep"], properties: PROPERTIES };
+    let known = Known { systems: &["lockstep"], properties: PROPERTIES, kinds: &[] };
     let origin = Origin { name: "bench".to_owned(), path: String::new(), folder: PathBuf::new() };
     Arc::new(parse(text, &origin, &known).unwrap_or_else(|report| panic!("{report}")))
 }

@@ -100,8 +100,18 @@ pub(crate) fn scenario() -> Scenario {
                 heartbeat: Duration::from_millis(50),
             },
         },
-        network: Network { latency: millis(5), loss: never, duplicate: never, reorder: never },
-        clock: Clock { offset: Duration::ZERO, drift_ppm: 0 },
+        network: Network {
+            all: Link {
+                latency: millis(5),
+                loss: never,
+                duplicate: never,
+                reorder: never,
+                bandwidth: None,
+                queue: None,
+            },
+            links: Vec::new(),
+        },
+        clock: Clock { offset_ns: ClockError::UpTo(0), drift_ppm: ClockError::UpTo(0) },
         disk: Disk { fsync: millis(1), access: millis(0), power_cut: PowerCut { lost: never, torn: never } },
         schema: Vec::new(),
         workloads: vec![Workload {
@@ -138,7 +148,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         settled_after: Some(Duration::from_millis(480)),
         gave_up: None,
         struck: Vec::new(),
-        stopped: Vec::new(),
+        bites: Vec::new(),
         marks: BTreeMap::new(),
     }
 }

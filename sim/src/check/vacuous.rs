@@ -48,15 +48,7 @@ fn unstruck(evidence: &Evidence) -> Vec<String> {
 
 /// An event as a person finds it: what it does, and its line.
 fn named(event: &Event) -> String {
-    let what = match event.fault {
-        Fault::PowerCut(_) => "power-cut",
-        Fault::Kill(_) => "kill",
-        Fault::Partition(_) => "partition",
-        Fault::Cut { .. } => "cut",
-        Fault::SlowDisk { .. } => "slow-disk",
-        Fault::StallDisk(_) => "stall-disk",
-    };
-    format!("the {what} on line {}", event.line)
+    format!("the {} on line {}", event.fault.name(), event.line)
 }
 
 fn remedy(trigger: &Trigger) -> String {
@@ -81,17 +73,30 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
     let events = evidence.scenario.events.iter().zip(&evidence.struck).enumerate();
     let reason = |(place, (event, struck)): (usize, (&Event, &bool))| {
         let (without_effect, remedy) = match event.fault {
-            Fault::Partition(_) | Fault::Cut { .. } => {
-                (evidence.stopped.get(place) == Some(&0), "dropped no message; let it last longer than a heartbeat")
-            }
-            Fault::PowerCut(_) | Fault::Kill(_) => {
+            Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
                 (!took_something(evidence, place), "ended no process and lost no write; choose a target that is up")
             }
-            Fault::SlowDisk { .. } | Fault::StallDisk(_) => (false, ""),
+            _ => (evidence.bites.get(place) == Some(&0), idle(&event.fault)),
         };
         (*struck && without_effect).then(|| format!("{} {remedy}", named(event)))
     };
     events.filter_map(reason).collect()
+}
+
+/// How a fault that changed nothing is made to.
+fn idle(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Clog { .. } | Fault::Swizzle { .. } => "held up no message; let it last longer than a heartbeat",
+        Fault::Messages { .. } => "met no message; ask for fewer, for another kind, or let it last longer",
+        Fault::Pause(_) => "held up nothing; let it last longer than a heartbeat, and choose a target that is up",
+        Fault::ClockJump { .. } | Fault::ClockDrift { .. } | Fault::ClockFreeze(_) => {
+            "was over before its node did anything; let it last longer, and choose a target that is up"
+        }
+        Fault::SlowDisk { .. } | Fault::StallDisk(_) => {
+            "hindered no disk call; let it last longer, and choose a target that is up"
+        }
+        _ => "dropped no message; let it last longer than a heartbeat",
+    }
 }
 
 /// Whether this event ended a process, or took what one had not synced: what it does is recorded between its own beginning
@@ -154,7 +159,7 @@ mod tests {
         let events = events.into_iter().zip(1..).map(|(event, line)| Event { line, ..event });
         Arc::get_mut(&mut evidence.scenario).unwrap().events = events.collect();
         evidence.struck = vec![true; 4];
-        evidence.stopped = vec![0, 0, 5, 0];
+        evidence.bites = vec![0, 0, 5, 0];
         let strikes = |event| at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new() }));
         evidence.records.extend([strikes(0), at(2.0, What::Down(Machine(0), Down::Killed)), strikes(1)]);
         let reasons = vacuous(&evidence);

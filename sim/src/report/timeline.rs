@@ -8,7 +8,7 @@ use lockstep_node::raft::{NodeId, Role, Term};
 
 use super::trace::{down, phase};
 use crate::record::{Down, FaultRecord, Machine, Phase, Recorded, What};
-use crate::scenario::model::{Fault, Scenario};
+use crate::scenario::model::Scenario;
 
 /// A notable moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +67,7 @@ impl Nodes {
                 return Some(*machine);
             }
             What::Fault(fault) => {
-                let cuts = matches!(
-                    scenario.events.get(fault.event).map(|event| &event.fault),
-                    Some(Fault::Partition(_) | Fault::Cut { .. })
-                );
+                let cuts = scenario.events.get(fault.event).is_some_and(|event| event.fault.cuts_links());
                 if fault.struck && cuts {
                     self.cuts.insert(fault.event, links(fault));
                 } else {

@@ -1,11 +1,13 @@
-//! `[cluster]`, `[network]`, `[clock]`, `[disk]`, `[phases]` and `[limits]`.
+//! `[cluster]`, `[clock]`, `[disk]`, `[phases]` and `[limits]`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Known;
-use super::model::{Clock, Cluster, Disk, Distribution, Limits, Network, Phases, PowerCut, Probability, RaftTiming};
+use super::model::{Clock, ClockError, Cluster, Disk, Distribution, Limits, Phases, PowerCut, Probability, RaftTiming};
+use super::network::distribution;
 use super::reader::{Item, Table};
 use super::value::{self, Wrong};
+use super::{Known, selector};
 
 /// The most voters.
 const VOTERS_MAX: u32 = 9;
@@ -98,44 +100,37 @@ fn counted(item: &Item<'_>, time: Duration) -> Option<Duration> {
     Some(time)
 }
 
-/// `[network]`.
-pub fn network(root: &Table<'_>) -> Network {
-    let uniform = |min, max| Distribution::Uniform { min: Duration::from_millis(min), max: Duration::from_millis(max) };
-    let default =
-        Network { latency: uniform(1, 4), loss: Probability(0), duplicate: Probability(0), reorder: Probability(0) };
-    let Some(table) = root.table("network") else { return default };
-    let network = Network {
-        latency: table.get("latency", default.latency, distribution),
-        loss: table.get("loss", default.loss, loss),
-        duplicate: table.get("duplicate", default.duplicate, |item| item.parse(value::probability)),
-        reorder: table.get("reorder", default.reorder, |item| item.parse(value::probability)),
-    };
-    table.finish();
-    network
-}
-
-fn loss(item: &Item<'_>) -> Option<Probability> {
-    let chance = item.parse(value::probability)?;
-    if chance.0 == 1_000_000 {
-        return item.wrong(Wrong::new(
-            "is certain",
-            "no message would ever arrive, so no leader could be elected",
-            "to cut links for a while, use an event with `do = \"partition\"` or `do = \"cut\"`",
-        ));
-    }
-    Some(chance)
-}
-
 /// `[clock]`.
-pub fn clock(root: &Table<'_>) -> Clock {
-    let default = Clock { offset: Duration::ZERO, drift_ppm: 0 };
+pub fn clock(root: &Table<'_>, voters: u32) -> Clock {
+    let default = Clock { offset_ns: ClockError::UpTo(0), drift_ppm: ClockError::UpTo(0) };
     let Some(table) = root.table("clock") else { return default };
+    let up_to = |item: &Item<'_>| {
+        let time = item.parse(value::duration)?;
+        Some(ClockError::UpTo(u64::try_from(time.as_nanos()).expect("a scenario's times have a bound")))
+    };
+    let drift = |item: &Item<'_>| Some(ClockError::UpTo(item.parse(value::drift)?.into()));
     let clock = Clock {
-        offset: table.get("offset", default.offset, |item| item.parse(value::duration)),
-        drift_ppm: table.get("drift", default.drift_ppm, |item| item.parse(value::drift)),
+        offset_ns: table.get("offset", default.offset_ns, |item| match item.kind() {
+            "table" => each(item, voters, value::jump),
+            _ => up_to(item),
+        }),
+        drift_ppm: table.get("drift", default.drift_ppm, |item| match item.kind() {
+            "table" => each(item, voters, value::drift_change),
+            _ => drift(item),
+        }),
     };
     table.finish();
     clock
+}
+
+/// `{ n1 = "+2s", n3 = "-500ms" }`.
+fn each(item: &Item<'_>, voters: u32, read: fn(&str) -> Result<i64, Wrong>) -> Option<ClockError> {
+    let mut errors = BTreeMap::new();
+    for entry in item.table(&format!("`{}`", item.key))?.entries() {
+        let node = selector::label(&entry.at_key(), &entry.key, voters)?;
+        errors.insert(node, entry.parse(read)?);
+    }
+    Some(ClockError::Each(errors))
 }
 
 /// `[disk]`.
@@ -177,50 +172,6 @@ fn power_cut(item: &Item<'_>, default: PowerCut) -> Option<PowerCut> {
     }
     table.finish();
     Some(cut)
-}
-
-/// `"5ms"`, `"1ms..4ms"` or `{ dist = … }`.
-pub fn distribution(item: &Item<'_>) -> Option<Distribution> {
-    if item.kind() != "table" {
-        return item.parse(value::short_distribution);
-    }
-    let table = item.table(&format!("`{}`", item.key))?;
-    let time = |key| required(&table, key).and_then(|item| item.parse(value::duration));
-    let found = match required(&table, "dist")?.word(&[("constant", 0), ("uniform", 1), ("exponential", 2)])? {
-        0 => time("value").map(Distribution::Constant),
-        1 => {
-            let (min, max) = (time("min"), time("max"));
-            min.zip(max).map(|(min, max)| Distribution::Uniform { min, max })
-        }
-        _ => {
-            let (min, mean, max) = (time("min"), time("mean"), time("max"));
-            min.zip(mean).zip(max).map(|((min, mean), max)| Distribution::Exponential { min, mean, max })
-        }
-    };
-    table.finish();
-    match found? {
-        Distribution::Uniform { min, max } if min > max => unordered(item, "`min` is greater than `max`"),
-        Distribution::Exponential { min, mean, max } if min > mean || mean > max => {
-            unordered(item, "this must be so: `min` ≤ `mean` ≤ `max`")
-        }
-        distribution => Some(distribution),
-    }
-}
-
-fn unordered<T>(item: &Item<'_>, label: &str) -> Option<T> {
-    item.wrong(Wrong::brief("has its bounds in the wrong order", label))
-}
-
-fn required<'a>(table: &Table<'a>, key: &'static str) -> Option<Item<'a>> {
-    let found = table.find(key);
-    if found.is_none() {
-        table.wrong(
-            format!("`{key}` is missing in {}", table.name),
-            "",
-            "for instance \"5ms\", \"1ms..4ms\" or { dist = \"exponential\", min = \"1ms\", mean = \"8ms\", max = \"400ms\" }",
-        );
-    }
-    found
 }
 
 /// `[phases]`.

@@ -5,6 +5,8 @@ pub const MARKS: &[(&str, &str)] = &[
     ("leader.elected", "a node became leader"),
     ("leader.changed", "a node became leader that did not lead before it"),
     ("leader.stepped-down", "a leader went back to follower"),
+    ("election.started", "a node became a candidate: it asks the others for their votes"),
+    ("leader.followed", "a node learned who leads"),
     ("vote.granted", "a node's vote left for a candidate, itself included"),
     ("log.appended", "a node wrote an entry to its log"),
     ("log.truncated", "a node cut entries off its log that a leader contradicted"),

@@ -8,15 +8,18 @@
 pub mod discover;
 mod event;
 mod expect;
+mod fault;
 mod machines;
 pub mod marks;
 mod mix;
 pub mod model;
+mod network;
 mod parse;
 mod reader;
 pub mod report;
 mod schema;
 pub mod scratch;
+mod selector;
 mod show;
 mod syntax;
 mod template;

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use lockstep_node::api::Value;
 
+mod fault;
+
+pub use fault::{During, Event, Fault, MessageFault, Selector, Trigger};
+
 /// One scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
@@ -62,9 +66,18 @@ pub struct RaftTiming {
     pub heartbeat: Duration,
 }
 
-/// `[network]`: how messages travel between any two machines.
+/// `[network]`: how messages travel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
+    /// Every link.
+    pub all: Link,
+    /// Links that differ, in the order of the file: a later one wins.
+    pub links: Vec<LinkRule>,
+}
+
+/// One direction between two machines, or between a machine and a client.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
     /// One way.
     pub latency: Distribution,
     /// The chance that a peer message is lost.
@@ -73,15 +86,51 @@ pub struct Network {
     pub duplicate: Probability,
     /// The chance that a peer message is held back so that later ones overtake it. All others keep a link's order.
     pub reorder: Probability,
+    /// How many bytes a second it carries; `None` for any number.
+    pub bandwidth: Option<u64>,
+    /// How many bytes may wait until the link is free. A peer message that finds less room is lost. `None` for any number.
+    pub queue: Option<u64>,
 }
 
-/// `[clock]`: how far the nodes' clocks are off. Each node draws its own values, either sign.
+/// `[[network.link]]`: what is different on some links between machines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkRule {
+    /// The labels of the senders; `None` for all machines.
+    pub from: Option<Vec<String>>,
+    /// The labels of the receivers; `None` for all machines.
+    pub to: Option<Vec<String>>,
+    /// Only in this direction.
+    pub one_way: bool,
+    /// One way.
+    pub latency: Option<Distribution>,
+    /// The chance that a peer message is lost.
+    pub loss: Option<Probability>,
+    /// The chance that a peer message arrives twice.
+    pub duplicate: Option<Probability>,
+    /// The chance that a peer message is overtaken.
+    pub reorder: Option<Probability>,
+    /// How many bytes a second the link carries.
+    pub bandwidth: Option<u64>,
+    /// How many bytes may wait until the link is free.
+    pub queue: Option<u64>,
+}
+
+/// `[clock]`: how far the nodes' clocks are off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clock {
-    /// The greatest difference of a wall clock from true time.
-    pub offset: Duration,
-    /// The greatest difference of a clock's rate from true time, in parts per million.
-    pub drift_ppm: u32,
+    /// How far the wall clocks are off, in nanoseconds.
+    pub offset_ns: ClockError,
+    /// How much faster the clocks run, in parts per million.
+    pub drift_ppm: ClockError,
+}
+
+/// How far clocks are off true time or its rate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClockError {
+    /// Each node draws its own error, either sign, up to this.
+    UpTo(u64),
+    /// The errors of these nodes; the others have none.
+    Each(BTreeMap<String, i64>),
 }
 
 /// `[disk]`: how disks behave.
@@ -128,6 +177,15 @@ pub enum Distribution {
         mean: Duration,
         /// The most.
         max: Duration,
+    },
+    /// Usually one, now and then the other; evenly spread within each.
+    Bimodal {
+        /// The least and the most, usually.
+        usual: (Duration, Duration),
+        /// The least and the most, now and then.
+        slow: (Duration, Duration),
+        /// How often it is slow.
+        chance: Probability,
     },
 }
 
@@ -269,108 +327,6 @@ pub struct Invariant {
     pub sql: String,
     /// The value.
     pub expect: Value,
-}
-
-/// `[[event]]`: a fault.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// When it strikes.
-    pub trigger: Trigger,
-    /// What it does.
-    pub fault: Fault,
-    /// How long it lasts; `None` until the fault phase ends.
-    pub lasts: Option<Duration>,
-    /// The line of the file on which it stands, from 1.
-    pub line: u32,
-}
-
-/// When a fault strikes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Trigger {
-    /// At a time drawn evenly from the two, both included.
-    At(Duration, Duration),
-    /// When any node has applied this index.
-    Applied(u64),
-    /// At the n-th disk call, from 1, that the node makes from the start during this kind of work.
-    Io {
-        /// Which call.
-        nth: u64,
-        /// The kind of work.
-        during: During,
-        /// On which node. A role is resolved when the fault phase begins, not at the strike: `leader` is who leads then,
-        /// and its calls go on being counted when another one leads.
-        node: Selector,
-    },
-    /// When a mark is reached for the n-th time, from 1.
-    Mark {
-        /// Its name.
-        mark: String,
-        /// On which node; `None` on any.
-        node: Option<String>,
-        /// Which time.
-        nth: u64,
-    },
-}
-
-/// Kinds of work during which a disk call can be counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum During {
-    /// SQLite's, while it executes and commits entries.
-    Commit,
-    /// SQLite's, during a checkpoint.
-    Checkpoint,
-    /// The log's, while it writes.
-    Append,
-}
-
-/// What goes wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
-    /// Machines lose power: what was not synced is lost, kept or torn. They boot again when it ends.
-    PowerCut(Vec<Selector>),
-    /// Processes are killed; the operating system keeps what they wrote. They start again when it ends.
-    Kill(Vec<Selector>),
-    /// Machines in different groups do not hear each other. A node in no group is in a group of its own.
-    Partition(Vec<Vec<Selector>>),
-    /// Messages from some nodes to others are dropped; the other way too unless `one_way`.
-    Cut {
-        /// From these.
-        from: Vec<Selector>,
-        /// To these.
-        to: Vec<Selector>,
-        /// Only in this direction.
-        one_way: bool,
-    },
-    /// Every sync and access takes so many times as long.
-    SlowDisk {
-        /// On these nodes.
-        target: Vec<Selector>,
-        /// How many times.
-        factor: u32,
-    },
-    /// No sync completes and no job's disk access ends until it is over.
-    StallDisk(Vec<Selector>),
-}
-
-/// Names nodes at the moment a fault strikes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selector {
-    /// The node that leads in the newest term.
-    Leader,
-    /// One live node, drawn.
-    Any,
-    /// One live node that does not lead, drawn.
-    Follower,
-    /// All nodes.
-    All,
-    /// A minority drawn from all nodes.
-    Minority,
-    /// A majority drawn from all nodes.
-    Majority,
-    /// Every node that the other selectors of the same fault do not name.
-    Rest,
-    /// This one: `n3`.
-    Node(String),
 }
 
 /// `[phases]`.

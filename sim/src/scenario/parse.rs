@@ -6,11 +6,12 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::discover::name_of;
+use super::fault::Around;
 use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
-use super::{event, expect, machines, schema, syntax, workload};
+use super::{event, expect, machines, network, schema, syntax, workload};
 
 /// The names that a scenario may use and that are defined elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct Known<'a> {
     pub systems: &'a [&'a str],
     /// The properties that are checked.
     pub properties: &'a [&'a str],
+    /// The kinds of messages that each system tells apart; none for a system that is not listed.
+    pub kinds: &'a [(&'a str, &'a [&'a str])],
 }
 
 /// Where a scenario comes from.
@@ -65,6 +68,8 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let cluster = machines::cluster(&root, known);
     let disk = machines::disk(&root);
     let phases = machines::phases(&root);
+    let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
+    let around = Around { voters: cluster.voters, kinds };
     let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root));
     let context = Context { folder: &origin.folder, scratch: scratch.as_ref() };
     let scenario = Scenario {
@@ -72,11 +77,11 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         path: origin.path.clone(),
         about: about(problems.text()),
         seeds: expect::seeds(&root),
-        network: machines::network(&root),
-        clock: machines::clock(&root),
+        network: network::network(&root, cluster.voters),
+        clock: machines::clock(&root, cluster.voters),
         workloads: workload::workloads(&root, &phases, context),
         invariants: expect::invariants(&root, scratch.as_ref()),
-        events: event::events(&root, cluster.voters, &phases),
+        events: event::events(&root, &phases, &around),
         finals: expect::finals(&root, scratch.as_ref()),
         expect: expect::expect(&root, &phases, &cluster.system, known),
         limits: machines::limits(&root, &phases),

@@ -142,14 +142,18 @@ impl<'a> Table<'a> {
 
     /// The tables of a key that holds a list of them.
     pub fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
-        let name = format!("[[{key}]]");
+        self.tables_called(key, &format!("[[{key}]]"))
+    }
+
+    /// The same, where the list has a longer name: `[[network.link]]`.
+    pub fn tables_called(&self, key: &'static str, name: &str) -> Vec<Table<'a>> {
         let Some(item) = self.find(key) else { return Vec::new() };
         if let DeValue::Table(_) = item.value {
             let help = format!("write `{name}`, or `{key} = [{{ … }}, {{ … }}]`");
             item.wrong::<()>(Wrong::new("is a list", "this is a single table", help));
             return Vec::new();
         }
-        item.list().unwrap_or_default().iter().filter_map(|item| item.table(&name)).collect()
+        item.list().unwrap_or_default().iter().filter_map(|item| item.table(name)).collect()
     }
 
     /// All entries: every key is valid.

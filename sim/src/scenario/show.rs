@@ -1,14 +1,20 @@
 //! Writes a scenario as a file with every default filled in. Parsing it again gives the same scenario.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use lockstep_node::api::Value;
 
-use super::event::{DURING, selector_name};
+use super::event::DURING;
 use super::model::{
-    Amount, Distribution, Event, Fault, Mixed, Scenario, Selector, Trigger, Values, Workload, WorkloadKind,
+    Amount, ClockError, Distribution, Event, Fault, Link, MessageFault, Mixed, Network, Scenario, Selector, Trigger,
+    Values, Workload, WorkloadKind,
 };
-use super::value::{write_duration, write_duration_range, write_moment, write_probability as percent, write_rate};
+use super::selector::selector_name;
+use super::value::{
+    write_bytes, write_drift_change, write_duration, write_duration_range, write_jump, write_moment,
+    write_probability as percent, write_rate,
+};
 use super::workload::LAYOUTS;
 
 /// The scenario as TOML.
@@ -48,19 +54,63 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
     let heartbeat = write_duration(cluster.raft.heartbeat);
     out.key("raft", format!("{{ election = \"{election}\", heartbeat = \"{heartbeat}\" }}"));
-    out.header("[network]");
-    out.key("latency", distribution(&network.latency));
-    out.key("loss", quoted(percent(network.loss)));
-    out.key("duplicate", quoted(percent(network.duplicate)));
-    out.key("reorder", quoted(percent(network.reorder)));
+    network_tables(out, network);
     out.header("[clock]");
-    out.key("offset", quoted(write_duration(scenario.clock.offset)));
-    out.key("drift", quoted(format!("{}ppm", scenario.clock.drift_ppm)));
+    out.key(
+        "offset",
+        clock_error(&scenario.clock.offset_ns, |most| write_duration(Duration::from_nanos(most)), write_jump),
+    );
+    out.key("drift", clock_error(&scenario.clock.drift_ppm, |most| format!("{most}ppm"), write_drift_change));
     out.header("[disk]");
     out.key("fsync", distribution(&disk.fsync));
     out.key("access", distribution(&disk.access));
     let (lost, torn) = (percent(disk.power_cut.lost), percent(disk.power_cut.torn));
     out.key("power_cut", format!("{{ lost = \"{lost}\", torn = \"{torn}\" }}"));
+}
+
+fn network_tables(out: &mut Writer, network: &Network) {
+    out.header("[network]");
+    let Link { latency, loss, duplicate, reorder, bandwidth, queue } = &network.all;
+    out.key("latency", distribution(latency));
+    out.key("loss", quoted(percent(*loss)));
+    out.key("duplicate", quoted(percent(*duplicate)));
+    out.key("reorder", quoted(percent(*reorder)));
+    capacity(out, *bandwidth, *queue);
+    for rule in &network.links {
+        out.header("[[network.link]]");
+        let labels =
+            |labels: &Option<Vec<String>>| labels.as_ref().map_or(quoted("all"), |all| list(all.iter().map(quoted)));
+        out.key("from", labels(&rule.from));
+        out.key("to", labels(&rule.to));
+        out.key("one_way", rule.one_way);
+        if let Some(latency) = &rule.latency {
+            out.key("latency", distribution(latency));
+        }
+        for (key, chance) in [("loss", rule.loss), ("duplicate", rule.duplicate), ("reorder", rule.reorder)] {
+            if let Some(chance) = chance {
+                out.key(key, quoted(percent(chance)));
+            }
+        }
+        capacity(out, rule.bandwidth, rule.queue);
+    }
+}
+
+fn capacity(out: &mut Writer, bandwidth: Option<u64>, queue: Option<u64>) {
+    if let Some(bandwidth) = bandwidth {
+        out.key("bandwidth", quoted(format!("{}/s", write_bytes(bandwidth))));
+    }
+    if let Some(queue) = queue {
+        out.key("queue", quoted(write_bytes(queue)));
+    }
+}
+
+fn clock_error(error: &ClockError, most: impl Fn(u64) -> String, signed: impl Fn(i64) -> String) -> String {
+    match error {
+        ClockError::UpTo(bound) => quoted(most(*bound)),
+        ClockError::Each(errors) => {
+            inline(errors.iter().map(|(node, error)| format!("{node} = {}", quoted(signed(*error)))))
+        }
+    }
 }
 
 fn workload_table(out: &mut Writer, workload: &Workload) {
@@ -150,30 +200,81 @@ fn event_table(out: &mut Writer, event: &Event) {
 }
 
 fn fault(out: &mut Writer, fault: &Fault) {
+    out.key("do", quoted(fault.name()));
     match fault {
-        Fault::PowerCut(target) => targeted(out, "power-cut", target),
-        Fault::Kill(target) => targeted(out, "kill", target),
-        Fault::StallDisk(target) => targeted(out, "stall-disk", target),
+        Fault::PowerCut(target)
+        | Fault::Kill(target)
+        | Fault::Restart(target)
+        | Fault::Pause(target)
+        | Fault::ClockFreeze(target)
+        | Fault::StallDisk(target) => out.key("target", selectors(target)),
+        Fault::CrashLoop { target, times, down, up } => {
+            out.key("target", selectors(target));
+            out.key("times", times);
+            out.key("down", quoted(write_duration(*down)));
+            out.key("up", quoted(write_duration(*up)));
+        }
         Fault::SlowDisk { target, factor } => {
-            targeted(out, "slow-disk", target);
+            out.key("target", selectors(target));
             out.key("factor", factor);
         }
-        Fault::Partition(groups) => {
-            out.key("do", quoted("partition"));
-            out.key("groups", list(groups.iter().map(|group| selectors(group))));
+        Fault::ClockJump { target, by_ns } => {
+            out.key("target", selectors(target));
+            out.key("by", quoted(write_jump(*by_ns)));
         }
-        Fault::Cut { from, to, one_way } => {
-            out.key("do", quoted("cut"));
-            out.key("from", selectors(from));
-            out.key("to", selectors(to));
-            out.key("one_way", one_way);
+        Fault::ClockDrift { target, by_ppm } => {
+            out.key("target", selectors(target));
+            out.key("by", quoted(write_drift_change(*by_ppm)));
         }
+        links => between_nodes(out, links),
     }
 }
 
-fn targeted(out: &mut Writer, name: &str, target: &[Selector]) {
-    out.key("do", quoted(name));
-    out.key("target", selectors(target));
+/// The faults of links.
+fn between_nodes(out: &mut Writer, fault: &Fault) {
+    match fault {
+        Fault::Partition(groups) => out.key("groups", list(groups.iter().map(|group| selectors(group)))),
+        Fault::Cut { from, to, one_way } => {
+            sides(out, from, to);
+            out.key("one_way", one_way);
+        }
+        Fault::Clog { from, to, one_way, by } => {
+            sides(out, from, to);
+            out.key("one_way", one_way);
+            if let Some(by) = by {
+                out.key("by", quoted(write_duration(*by)));
+            }
+        }
+        Fault::Bridge { node, one_way } => {
+            out.key("target", quoted(selector_name(node)));
+            out.key("one_way", one_way);
+        }
+        Fault::Ring { one_way } => out.key("one_way", one_way),
+        Fault::Isolate { target, one_way } | Fault::Swizzle { target, one_way } => {
+            out.key("target", selectors(target));
+            out.key("one_way", one_way);
+        }
+        Fault::Messages { fate, kind, from, to, nth, count } => {
+            if let Some(kind) = kind {
+                out.key("kind", quoted(kind));
+            }
+            sides(out, from, to);
+            // Without a count all are meant, from the first on.
+            if let Some(count) = count {
+                out.key("nth", nth);
+                out.key("count", count);
+            }
+            if let MessageFault::Delay(by) = fate {
+                out.key("by", quoted(write_duration(*by)));
+            }
+        }
+        _ => unreachable!("every other fault has been shown"),
+    }
+}
+
+fn sides(out: &mut Writer, from: &[Selector], to: &[Selector]) {
+    out.key("from", selectors(from));
+    out.key("to", selectors(to));
 }
 
 fn ends(out: &mut Writer, scenario: &Scenario) {
@@ -222,6 +323,11 @@ fn distribution(distribution: &Distribution) -> String {
         Distribution::Exponential { min, mean, max } => {
             let dist = "dist = \"exponential\"".to_owned();
             inline([dist, field("min", min), field("mean", mean), field("max", max)])
+        }
+        Distribution::Bimodal { usual, slow, chance } => {
+            let range = |name: &str, (first, last)| format!("{name} = \"{}\"", write_moment(first, last));
+            let dist = "dist = \"bimodal\"".to_owned();
+            inline([dist, range("usual", usual), range("slow", slow), format!("chance = \"{}\"", percent(chance))])
         }
     }
 }

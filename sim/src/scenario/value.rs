@@ -163,6 +163,70 @@ pub fn drift(text: &str) -> Result<u32, Wrong> {
     }
 }
 
+/// Reads `+5s` or `-5s`, in nanoseconds.
+pub fn jump(text: &str) -> Result<i64, Wrong> {
+    let (forward, rest) = sign(text);
+    let time = duration(rest)?;
+    match i64::try_from(time.as_nanos()).expect("durations have a bound") {
+        0 => Err(Wrong::new("is zero", "this moves no clock", "write how far, for instance \"+5s\" or \"-5s\"")),
+        nanos => Ok(if forward { nanos } else { -nanos }),
+    }
+}
+
+/// Writes a jump with its sign.
+pub fn write_jump(nanos: i64) -> String {
+    let sign = if nanos < 0 { '-' } else { '+' };
+    format!("{sign}{}", write_duration(Duration::from_nanos(nanos.unsigned_abs())))
+}
+
+/// Reads `+50000ppm` or `-200ppm`.
+pub fn drift_change(text: &str) -> Result<i64, Wrong> {
+    let (faster, rest) = sign(text);
+    match i64::from(drift(rest)?) {
+        0 => Err(Wrong::new("is zero", "this changes no rate", "write how much, for instance \"+50000ppm\"")),
+        ppm => Ok(if faster { ppm } else { -ppm }),
+    }
+}
+
+/// Writes a difference of rates with its sign.
+pub fn write_drift_change(ppm: i64) -> String {
+    format!("{ppm:+}ppm")
+}
+
+/// The units of data, smallest first, in bytes.
+const BYTES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
+/// Reads `64KiB`.
+pub fn bytes(text: &str) -> Result<u64, Wrong> {
+    let help = "write a number and its unit, for instance \"64KiB\"; the units are B, KiB, MiB and GiB";
+    let (number, unit) = split_unit(text);
+    if unit.is_empty() && !number.is_empty() {
+        return Err(Wrong::new("needs a unit", "an amount of data has a unit", help));
+    }
+    let size = BYTES.iter().find(|(name, _)| *name == unit).map(|(_, size)| *size);
+    match size.and_then(|size| scaled(number, size)) {
+        Some(0) => Err(Wrong::new("is zero", "nothing fits into nothing", help)),
+        Some(bytes @ ..=0x100_0000_0000) => Ok(bytes),
+        Some(_) => Err(Wrong::brief("is too large", "at most 1024GiB")),
+        None => Err(Wrong::new("is not an amount of data", "an amount is a number followed by its unit", help)),
+    }
+}
+
+/// Writes an amount of data in the largest unit that needs no fraction.
+pub fn write_bytes(bytes: u64) -> String {
+    let (unit, size) = BYTES.iter().rev().find(|(_, size)| bytes.is_multiple_of(*size)).expect("1 divides all");
+    format!("{}{unit}", bytes / size)
+}
+
+/// Reads `10MiB/s` as bytes a second.
+pub fn bandwidth(text: &str) -> Result<u64, Wrong> {
+    let help = "write an amount a second, for instance \"10MiB/s\" or \"64KiB/s\"";
+    let Some(amount) = text.trim_end().strip_suffix("/s") else {
+        return Err(Wrong::new("needs a unit", "a bandwidth is written per second", help));
+    };
+    bytes(amount).map_err(|wrong| Wrong { help: Some(help.to_owned()), ..wrong })
+}
+
 /// Reads `80/s` or `0.5/s` as operations in a thousand seconds.
 pub fn rate(text: &str) -> Result<u64, Wrong> {
     let help = "write operations a second, for instance \"80/s\" or \"0.5/s\"";
@@ -197,6 +261,15 @@ pub fn integer_range(text: &str) -> Result<(i64, i64), Wrong> {
             Err(Wrong::new("is an empty range", "the first is greater than the last", help))
         }
         _ => Err(Wrong::new("is not a range", "a range is two whole numbers with `..` between them", help)),
+    }
+}
+
+/// Whether there is no minus before a text, and what follows the sign.
+fn sign(text: &str) -> (bool, &str) {
+    let text = text.trim();
+    match text.strip_prefix('-') {
+        Some(rest) => (false, rest),
+        None => (true, text.strip_prefix('+').unwrap_or(text)),
     }
 }
 
@@ -262,6 +335,26 @@ mod tests {
         for milli in [1, 500, 1_000, 80_000, 80_250] {
             assert_eq!(rate(&write_rate(milli)), Ok(milli));
         }
+    }
+
+    #[test]
+    fn signs_and_amounts_read_back() {
+        for nanos in [5_000_000_000, -5_000_000_000, 1, -999] {
+            assert_eq!(jump(&write_jump(nanos)), Ok(nanos));
+        }
+        for ppm in [1, -1, 100_000, -100_000] {
+            assert_eq!(drift_change(&write_drift_change(ppm)), Ok(ppm));
+        }
+        for size in [1, 1023, 1024, 1536, 64 << 10, 10 << 20, 1 << 40] {
+            assert_eq!(bytes(&write_bytes(size)), Ok(size));
+            assert_eq!(bandwidth(&format!("{}/s", write_bytes(size))), Ok(size));
+        }
+        assert_eq!((jump("5s"), jump("- 5s").is_ok()), (Ok(5_000_000_000), true));
+        assert_eq!(bytes("1.5KiB"), Ok(1536));
+        for text in ["", "64", "64kb", "0B", "-1B", "0.3B"] {
+            assert!(bytes(text).is_err() && bandwidth(text).is_err(), "{text}");
+        }
+        assert!(jump("0s").is_err() && drift_change("+0ppm").is_err() && jump("--5s").is_err());
     }
 
     #[test]

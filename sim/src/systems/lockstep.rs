@@ -70,8 +70,46 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         }
     }
 
+    fn kinds(&self) -> &'static [&'static str] {
+        KINDS
+    }
+
+    fn kind(&self, datagram: &[u8]) -> Option<&'static str> {
+        let Peer { message, .. } = wire::decode(datagram).ok()?;
+        Some(message.map_or("greeting", |message| kind(&message.body)))
+    }
+
     fn reports_events(&self) -> bool {
         true
+    }
+}
+
+/// What [`kind`] returns, and the greeting of a new boot.
+const KINDS: &[&str] = &[
+    "pre-vote",
+    "pre-vote-reply",
+    "vote",
+    "vote-reply",
+    "append",
+    "append-reply",
+    "append-rejection",
+    "heartbeat",
+    "heartbeat-reply",
+    "greeting",
+];
+
+/// The kind of a message.
+fn kind(body: &Body) -> &'static str {
+    match body {
+        Body::PreVote { .. } => "pre-vote",
+        Body::PreVoteReply { .. } => "pre-vote-reply",
+        Body::Vote { .. } => "vote",
+        Body::VoteReply { .. } => "vote-reply",
+        Body::Append { .. } => "append",
+        Body::Appended { .. } => "append-reply",
+        Body::Rejected { .. } => "append-rejection",
+        Body::Heartbeat { .. } => "heartbeat",
+        Body::HeartbeatReply => "heartbeat-reply",
     }
 }
 

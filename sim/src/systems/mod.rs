@@ -21,6 +21,11 @@ use crate::world::SimHost;
 /// The systems that come with the testbed, the one that people mean first.
 pub const ALL: &[&dyn System] = &[&lockstep::LOCKSTEP, &statement_shipping::STATEMENT_SHIPPING];
 
+/// The kinds of datagrams that each of some systems tells apart.
+pub fn kinds(systems: &[&'static dyn System]) -> Vec<(&'static str, &'static [&'static str])> {
+    systems.iter().map(|system| (system.name(), system.kinds())).collect()
+}
+
 /// Code of a system that runs in turns.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -64,6 +69,16 @@ pub trait System: Sync {
     /// A datagram between two nodes in words, for people who look at a run.
     fn describe(&self, datagram: &[u8]) -> String {
         format!("{} bytes", datagram.len())
+    }
+
+    /// The kinds of its datagrams, for scenarios that drop or delay some of them.
+    fn kinds(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Of which of its kinds a datagram is. `None` for one that is of none.
+    fn kind(&self, _: &[u8]) -> Option<&'static str> {
+        None
     }
 
     /// Whether its nodes report the events of [`lockstep_node::event`], which white-box verdicts are made of.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use lockstep_node::host::CallId;
 
+use super::effects::Effect;
 use super::{Event, State, entity, find_machine};
 use crate::network::Place;
 use crate::record::Machine;
 use crate::trace::Item;
 
 /// Who is meant by an address that no machine has.
-const NOBODY: Machine = Machine(u32::MAX);
+const NOBODY: Machine = Machine(u32::MAX - 1);
 
 /// The calls that have no answer yet.
 #[derive(Debug, Default)]
@@ -71,6 +72,13 @@ impl Caller {
     }
 }
 
+impl Calls {
+    /// A call that has not come to its end.
+    pub(super) fn get(&self, id: u64) -> Option<&Call> {
+        self.open.get(&id)
+    }
+}
+
 impl State {
     /// Sends a request.
     pub(super) fn open_call(&mut self, caller: Caller, address: &str, request: Bytes) {
@@ -79,6 +87,7 @@ impl State {
         let count = self.calls.counts.entry(from).or_default();
         *count += 1;
         let id = from.number() << 40 | *count;
+        let bytes = request.len();
         self.trace.enter(Item::Message, id, &request, || format!("request from {from} to {address}"));
         self.calls.open.insert(id, Call { caller, to, request, arrived: None, answered: false, broken: false });
         if to == NOBODY {
@@ -87,8 +96,25 @@ impl State {
         if self.network.is_broken(from, Place::Machine(to)) {
             return self.answer_call(id, Err(NoAnswer::Broken));
         }
-        let at = self.network.connection(from, Place::Machine(to), self.now);
+        let at = self.travel(from, Place::Machine(to), bytes);
         self.future.push(at, entity::machine(to), Event::Request { call: id });
+    }
+
+    /// When something that is sent on a connection now arrives.
+    fn travel(&mut self, from: Place, to: Place, bytes: usize) -> Duration {
+        if let (Place::Machine(from), Place::Machine(to)) = (from, to) {
+            self.count_slowed(from, to);
+        }
+        self.network.connection(from, to, bytes, self.now)
+    }
+
+    /// Counts what a fault slows down.
+    pub(super) fn count_slowed(&mut self, from: Machine, to: Machine) {
+        if self.network.is_slowed(from, to) {
+            self.count_bites(
+                |effect| matches!(effect, Effect::SlowLink(one, other, _) if (*one, *other) == (from, to)),
+            );
+        }
     }
 
     /// The call, if it waits for an answer still.
@@ -101,10 +127,11 @@ impl State {
         let Some(call) = self.open_call_mut(id) else { return };
         call.answered = true;
         let (caller, to) = (call.caller, call.to);
+        let bytes = answer.as_ref().map_or(0, Bytes::len);
         if let Ok(bytes) = &answer {
             self.trace.enter(Item::Message, id, bytes, || format!("answer from {to} to {}", caller.place()));
         }
-        let at = self.network.connection(Place::Machine(to), caller.place(), self.now);
+        let at = self.travel(Place::Machine(to), caller.place(), bytes);
         self.future.push(at, caller.entity(), Event::Answer { call: id, answer });
     }
 

@@ -12,8 +12,8 @@ use crate::record::Machine;
 pub(super) enum Event {
     /// A machine's process starts.
     Boot(Machine),
-    /// A datagram arrives.
-    Message { from: Machine, to: Machine, bytes: Bytes },
+    /// A datagram arrives. One that a fault has delayed is `late`: it is not chosen again.
+    Message { from: Machine, to: Machine, bytes: Bytes, late: bool },
     /// A request arrives.
     Request { call: u64 },
     /// An answer arrives, or the news that there will be none.
@@ -26,6 +26,8 @@ pub(super) enum Event {
     Client { client: u32, number: u64 },
     /// A fault strikes, or ends.
     Fault { event: usize, strikes: bool },
+    /// A step of a fault that goes on.
+    Step { event: usize, number: usize },
     /// Nothing; time reaches this moment.
     Nothing,
 }
@@ -43,6 +45,7 @@ impl Event {
             Event::Client { client, number } => (7, u64::from(client), number),
             Event::Fault { event, strikes } => (8, event as u64, u64::from(strikes)),
             Event::Nothing => (9, 0, 0),
+            Event::Step { event, number } => (10, event as u64, number as u64),
         }
     }
 }
@@ -62,6 +65,7 @@ impl fmt::Display for Event {
             Event::Client { client, number } => write!(f, "wake-up {number} of client {client}"),
             Event::Fault { event, strikes: true } => write!(f, "fault {} of the scenario strikes", event + 1),
             Event::Fault { event, strikes: false } => write!(f, "fault {} of the scenario ends", event + 1),
+            Event::Step { event, number } => write!(f, "step {} of fault {}", number + 1, event + 1),
             Event::Nothing => write!(f, "time passes"),
         }
     }

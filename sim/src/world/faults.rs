@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::effects::{Effect, Step, describe};
 use super::{Event, State, entity};
 use crate::choice::Stream;
 use crate::disk::Strike;
-use crate::record::{FaultRecord, Machine, What};
-use crate::scenario::model::{self, Fault, Scenario, Selector, Trigger};
+use crate::record::{FaultRecord, What};
+use crate::scenario::model::{self, Fault, Scenario, Trigger};
 use crate::trace::Trace;
 
 /// How long a fault whose selectors name nobody waits before it looks again.
@@ -20,8 +21,10 @@ pub(super) struct Faults {
 struct Scheduled {
     event: model::Event,
     status: Status,
-    /// How many messages it stopped.
-    stopped: u64,
+    /// What it does, once it struck.
+    steps: Vec<Step>,
+    /// How often it changed something.
+    bites: u64,
     /// Draws its time and its targets.
     choices: Stream,
 }
@@ -32,7 +35,7 @@ enum Status {
     Waiting,
     /// Its trigger has come; it strikes now, or as soon as its selectors name somebody.
     Due,
-    /// It struck and goes on.
+    /// It struck and goes on, with these effects in force.
     Active(Vec<Effect>),
     /// It struck and ended.
     Over,
@@ -40,30 +43,26 @@ enum Status {
     Missed,
 }
 
-/// What a fault does to the world, resolved to machines.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Effect {
-    /// The machine loses power.
-    PowerCut(Machine),
-    /// The process is killed.
-    Kill(Machine),
-    /// A direction is cut.
-    Cut(Machine, Machine),
-    /// The disk gets slower.
-    Slow(Machine, u32),
-    /// The disk stalls.
-    Stall(Machine),
-}
-
 impl Faults {
     pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace) -> Self {
         let scheduled = |(place, event): (usize, &model::Event)| Scheduled {
             event: event.clone(),
             status: Status::Waiting,
-            stopped: 0,
+            steps: Vec::new(),
+            bites: 0,
             choices: Stream::new(trace, seed, "fault", place as u64),
         };
         Faults { list: scenario.events.iter().enumerate().map(scheduled).collect() }
+    }
+
+    /// The fault as the scenario has it.
+    pub(super) fn event(&self, place: usize) -> &model::Event {
+        &self.list[place].event
+    }
+
+    /// Draws for a fault.
+    pub(super) fn choices(&mut self, place: usize) -> &mut Stream {
+        &mut self.list[place].choices
     }
 
     fn is_active(&self, event: usize) -> bool {
@@ -121,33 +120,58 @@ impl State {
             return None;
         }
         self.faults.list[place].status = Status::Due;
-        let Some(effects) = self.effects(place) else {
+        let Some(steps) = self.plan(place) else {
             self.future.push(self.now + RETRY, entity::FAULT | place as u64, fault_event(place, true));
             return None;
         };
-        self.begin_fault(place, effects.clone());
-        Some(effects)
+        Some(self.begin_fault(place, steps))
     }
 
-    /// Marks a fault as active and schedules its end.
-    pub(super) fn begin_fault(&mut self, place: usize, effects: Vec<Effect>) {
+    /// Marks a fault as active, schedules what is to come of it, and returns what it does at once.
+    pub(super) fn begin_fault(&mut self, place: usize, steps: Vec<Step>) -> Vec<Effect> {
         let fault = &mut self.faults.list[place];
-        let lasts = fault.event.lasts;
-        let text = describe(&fault.event, &effects);
-        fault.status = Status::Active(effects);
-        if let Some(lasts) = lasts {
-            self.future.push(self.now + lasts, entity::FAULT | place as u64, fault_event(place, false));
+        let at_once: Vec<Effect> =
+            steps.iter().filter(|step| step.after.is_zero()).map(|step| step.effect.clone()).collect();
+        let text = describe(&fault.event, &steps);
+        fault.status = Status::Active(at_once.clone());
+        if let Some(length) = fault.event.length() {
+            self.future.push(self.now + length, entity::FAULT | place as u64, fault_event(place, false));
         }
+        for (number, step) in steps.iter().enumerate().filter(|(_, step)| !step.after.is_zero()) {
+            let event = Event::Step { event: place, number };
+            self.future.push(self.now + step.after, entity::FAULT | place as u64, event);
+        }
+        self.faults.list[place].steps = steps;
         self.record(What::Fault(FaultRecord { event: place, struck: true, text }));
+        at_once
     }
 
-    /// Ends an active fault and returns what it did.
+    /// The next step of an active fault: what begins with it, or ends.
+    pub(super) fn take_step(&mut self, place: usize, number: usize) -> Option<(Effect, bool)> {
+        let fault = &mut self.faults.list[place];
+        let Status::Active(effects) = &mut fault.status else { return None };
+        let Step { effect, begins, .. } = fault.steps[number].clone();
+        if begins {
+            effects.push(effect.clone());
+        } else {
+            let in_force = effects.iter().position(|active| *active == effect);
+            effects.remove(in_force.expect("a step ends what an earlier one began"));
+        }
+        let text = format!("{}: {}{}", fault.event.fault.name(), if begins { "" } else { "end of " }, effect.words());
+        self.record(What::Fault(FaultRecord { event: place, struck: begins, text }));
+        Some((effect, begins))
+    }
+
+    /// Ends an active fault and returns what it did until now.
     pub(super) fn end_fault(&mut self, place: usize) -> Vec<Effect> {
         let fault = &mut self.faults.list[place];
         let Status::Active(effects) = std::mem::replace(&mut fault.status, Status::Over) else {
             unreachable!("only an active fault ends");
         };
-        let text = format!("end of {}", describe(&fault.event, &effects));
+        let mut text = format!("end of {}", describe(&fault.event, &fault.steps));
+        if let Fault::Messages { .. } = fault.event.fault {
+            text += &format!(", which met {}", fault.bites);
+        }
         self.record(What::Fault(FaultRecord { event: place, struck: false, text }));
         effects
     }
@@ -173,7 +197,7 @@ impl State {
     pub fn timed_faults_over(&self) -> bool {
         self.faults.list.iter().all(|fault| match fault.status {
             Status::Waiting => !matches!(fault.event.trigger, Trigger::At(..)),
-            Status::Active(_) => fault.event.lasts.is_none(),
+            Status::Active(_) => fault.event.length().is_none(),
             // What waits for a target may wait forever, like what waits for its trigger.
             Status::Due | Status::Over | Status::Missed => true,
         })
@@ -181,7 +205,7 @@ impl State {
 
     /// Whether some fault goes on until the heal.
     pub fn fault_lasts(&self) -> bool {
-        let lasts = |fault: &Scheduled| matches!(fault.status, Status::Active(_)) && fault.event.lasts.is_none();
+        let lasts = |fault: &Scheduled| matches!(fault.status, Status::Active(_)) && fault.event.length().is_none();
         self.faults.list.iter().any(lasts)
     }
 
@@ -196,146 +220,26 @@ impl State {
         self.faults.list.iter().map(struck).collect()
     }
 
-    /// Counts a message that a cut stopped, for each fault that makes the cut.
-    pub(super) fn count_stopped(&mut self, from: Machine, to: Machine) {
-        let cuts = |fault: &&mut Scheduled| match &fault.status {
-            Status::Active(effects) => effects.contains(&Effect::Cut(from, to)),
+    /// Counts for each fault with an active effect of this kind that it changed something.
+    pub(super) fn count_bites(&mut self, by: impl Fn(&Effect) -> bool) {
+        let bites = |fault: &&mut Scheduled| match &fault.status {
+            Status::Active(effects) => effects.iter().any(&by),
             _ => false,
         };
-        self.faults.list.iter_mut().filter(cuts).for_each(|fault| fault.stopped += 1);
+        self.faults.list.iter_mut().filter(bites).for_each(|fault| fault.bites += 1);
     }
 
-    /// How many messages each fault stopped.
-    pub fn stopped(&self) -> Vec<u64> {
-        self.faults.list.iter().map(|fault| fault.stopped).collect()
+    /// Counts that this fault changed something.
+    pub(super) fn count_bite(&mut self, place: usize) {
+        self.faults.list[place].bites += 1;
     }
 
-    /// What a fault does now, or `None` while a selector names nobody.
-    fn effects(&mut self, place: usize) -> Option<Vec<Effect>> {
-        let fault = self.faults.list[place].event.fault.clone();
-        Some(match fault {
-            Fault::PowerCut(target) => self.each(place, target, Effect::PowerCut)?,
-            Fault::Kill(target) => {
-                let machines = self.resolve(place, &[target])?.pop()?;
-                // Nobody can be killed who is down already: it waits for one of them.
-                machines.iter().find(|machine| self.machines[machine.0 as usize].process.is_some())?;
-                machines.into_iter().map(Effect::Kill).collect()
-            }
-            Fault::SlowDisk { target, factor } => self.each(place, target, |machine| Effect::Slow(machine, factor))?,
-            Fault::StallDisk(target) => self.each(place, target, Effect::Stall)?,
-            Fault::Partition(groups) => {
-                let groups = self.resolve(place, &groups)?;
-                let all = (0..self.machines.len() as u32).map(Machine);
-                let group = |machine| groups.iter().position(|group| group.contains(&machine));
-                let apart = |(one, other): &(Machine, Machine)| {
-                    one != other && (group(*one).is_none() || group(*one) != group(*other))
-                };
-                let pairs = all.clone().flat_map(|one| all.clone().map(move |other| (one, other)));
-                pairs.filter(apart).map(|(one, other)| Effect::Cut(one, other)).collect()
-            }
-            Fault::Cut { from, to, one_way } => {
-                let mut sides = self.resolve(place, &[from, to])?.into_iter();
-                let (from, to) = (sides.next()?, sides.next()?);
-                let mut cuts = Vec::new();
-                for (one, other) in from.iter().flat_map(|one| to.iter().map(move |other| (*one, *other))) {
-                    cuts.push(Effect::Cut(one, other));
-                    if !one_way {
-                        cuts.push(Effect::Cut(other, one));
-                    }
-                }
-                cuts
-            }
-        })
-    }
-
-    fn each(&mut self, place: usize, target: Vec<Selector>, effect: impl Fn(Machine) -> Effect) -> Option<Vec<Effect>> {
-        let machines = self.resolve(place, &[target])?.pop()?;
-        Some(machines.into_iter().map(effect).collect())
-    }
-
-    /// Resolves groups of selectors to machines. No machine is in two groups; `rest` takes what the others leave.
-    fn resolve(&mut self, place: usize, groups: &[Vec<Selector>]) -> Option<Vec<Vec<Machine>>> {
-        let mut resolved = vec![Vec::new(); groups.len()];
-        let mut taken = Vec::new();
-        let (named, rest): (Vec<_>, Vec<_>) = groups
-            .iter()
-            .enumerate()
-            .flat_map(|(group, list)| list.iter().map(move |one| (group, one)))
-            .partition(|(_, one)| **one != Selector::Rest);
-        for (group, selector) in named.into_iter().chain(rest) {
-            let machines = self.select(place, selector, &taken);
-            if machines.is_empty() {
-                return None;
-            }
-            taken.extend(&machines);
-            resolved[group].extend(machines);
-        }
-        Some(resolved)
-    }
-
-    /// The machines that a selector names, without those already taken.
-    fn select(&mut self, place: usize, selector: &Selector, taken: &[Machine]) -> Vec<Machine> {
-        let free = |machine: &Machine| !taken.contains(machine);
-        let all: Vec<Machine> = (0..self.machines.len() as u32).map(Machine).filter(free).collect();
-        let total = self.machines.len();
-        let leader = self.ledger.leader().filter(free);
-        let live = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
-        let candidates: Vec<Machine> = match selector {
-            Selector::Leader => return leader.into_iter().collect(),
-            Selector::Node(label) => return super::find_machine(self, label).filter(free).into_iter().collect(),
-            Selector::All | Selector::Rest => return all,
-            Selector::Any => all.into_iter().filter(live).collect(),
-            Selector::Follower => all.into_iter().filter(live).filter(|machine| Some(*machine) != leader).collect(),
-            Selector::Minority | Selector::Majority => all,
-        };
-        let count = match selector {
-            Selector::Minority => (total - 1) / 2,
-            Selector::Majority => total / 2 + 1,
-            _ => 1,
-        };
-        let mut chosen = candidates;
-        self.faults.list[place].choices.shuffle(&mut chosen);
-        chosen.truncate(count);
-        chosen.sort_unstable();
-        chosen
+    /// How often each fault changed something.
+    pub fn bites(&self) -> Vec<u64> {
+        self.faults.list.iter().map(|fault| fault.bites).collect()
     }
 }
 
 fn fault_event(event: usize, strikes: bool) -> Event {
     Event::Fault { event, strikes }
-}
-
-/// The fault in words: `power-cut n2 for 1s`.
-fn describe(event: &model::Event, effects: &[Effect]) -> String {
-    let machines = |of: fn(&Effect) -> Option<Machine>| {
-        let labels: Vec<String> = effects.iter().filter_map(of).map(|machine| machine.to_string()).collect();
-        labels.join(" ")
-    };
-    let target = || {
-        machines(|effect| match effect {
-            Effect::PowerCut(machine) | Effect::Kill(machine) | Effect::Slow(machine, _) | Effect::Stall(machine) => {
-                Some(*machine)
-            }
-            Effect::Cut(..) => None,
-        })
-    };
-    let cuts = || {
-        let cut = |effect: &Effect| match effect {
-            Effect::Cut(from, to) => {
-                let back = effects.contains(&Effect::Cut(*to, *from));
-                (!back || from < to).then(|| format!("{from}{}{to}", if back { "–" } else { "→" }))
-            }
-            _ => None,
-        };
-        effects.iter().filter_map(cut).collect::<Vec<_>>().join(" ")
-    };
-    let what = match &event.fault {
-        Fault::PowerCut(_) => format!("power-cut {}", target()),
-        Fault::Kill(_) => format!("kill {}", target()),
-        Fault::Partition(_) => format!("partition {}", cuts()),
-        Fault::Cut { .. } => format!("cut {}", cuts()),
-        Fault::SlowDisk { factor, .. } => format!("slow-disk {} {factor} times", target()),
-        Fault::StallDisk(_) => format!("stall-disk {}", target()),
-    };
-    event.lasts.map_or(what.clone(), |lasts| format!("{what} for {lasts:?}"))
 }

@@ -12,6 +12,7 @@ use lockstep_node::host::{
 };
 
 use super::calls::Caller;
+use super::effects::Effect;
 use super::machine::{Asked, Node};
 use super::{Event, State, World, find_machine};
 use crate::disk::{Boot, SimDisk};
@@ -103,16 +104,17 @@ impl Network for SimHost {
             let place = u64::from(from.0) << 32 | u64::from(to.0);
             state.trace.enter(Item::Message, place, &bytes, || format!("datagram from {from} to {to}"));
             if state.network.is_cut(from, to) {
-                state.count_stopped(from, to);
+                state.count_bites(|effect| *effect == Effect::Cut(from, to));
             }
+            state.count_slowed(from, to);
             let State { network, counts, now, .. } = state;
-            let arrivals = network.datagram(from, to, *now, counts);
+            let arrivals = network.datagram(from, to, bytes.len(), *now, counts);
             state.detail(|state| {
                 let takes = arrivals.iter().map(|at| *at - state.now).collect();
                 Detail::Sent { from, to, bytes: bytes.clone(), takes }
             });
             for at in arrivals {
-                state.schedule(at - state.now, to, Event::Message { from, to, bytes: bytes.clone() });
+                state.schedule(at - state.now, to, Event::Message { from, to, bytes: bytes.clone(), late: false });
             }
         });
     }
@@ -137,15 +139,11 @@ impl Clock for SimHost {
     }
 
     fn wake_at(&mut self, at: Duration) {
-        let (machine, boot) = (self.machine, self.boot);
+        let machine = self.machine;
         self.alive(|state| {
-            let now = state.now;
-            let node = state.machine(machine);
-            let after = node.clock.world(at).saturating_sub(now);
-            let process = node.process.as_mut().expect("a live boot has a process");
-            process.timer += 1;
-            let number = process.timer;
-            state.schedule(after, machine, Event::Timer { machine, boot, number });
+            let process = state.machine(machine).process.as_mut().expect("a live boot has a process");
+            process.wake_at = Some(at);
+            state.set_timer(machine);
         });
     }
 }

@@ -122,7 +122,11 @@ impl Ledger {
                     let changed = before.is_some_and(|(_, other)| other != machine);
                     return if changed { &["leader.elected", "leader.changed"] } else { &["leader.elected"] };
                 }
-                if led { &["leader.stepped-down"] } else { &[] }
+                match role {
+                    _ if led => &["leader.stepped-down"],
+                    Role::Candidate => &["election.started"],
+                    _ => &[],
+                }
             }
             Event::Appended { index, .. } => {
                 standing.last = index.0;
@@ -143,7 +147,7 @@ impl Ledger {
             Event::Stopped { .. } => &["node.stopped"],
             Event::Forwarded { .. } => &["request.forwarded"],
             Event::Voted { .. } => &["vote.granted"],
-            Event::Follows { .. } => &[],
+            Event::Follows { .. } => &["leader.followed"],
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A machine: a disk and clocks that stay, and a process that comes and goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use lockstep_node::host::{Outcome, Ticket};
+use lockstep_node::host::{Input, Outcome, Ticket};
 
 use super::actor::Actor;
+use super::effects::Effect;
 use super::{Event, Inbox, State};
 use crate::choice::Stream;
 use crate::clock::Clock;
@@ -26,6 +27,12 @@ pub struct Node {
     pub(super) boots: u64,
     /// How many faults keep it down.
     pub(super) held_down: u32,
+    /// How many faults let its process have no turn.
+    pub(super) pauses: u32,
+    /// Whether it was to boot while it had no turn.
+    pub(super) boot_waits: bool,
+    /// How many faults have its clocks in hand.
+    pub(super) clock_faults: u32,
     /// How many faults stall its disk.
     pub(super) stalls: u32,
     /// How many times slower the active faults make its disk, each.
@@ -44,12 +51,25 @@ pub struct Process {
     pub(super) inbox: Inbox,
     /// Whether it takes requests: from when it has booted.
     pub(super) listens: bool,
+    /// What came while it had no turn, in order.
+    pub(super) waiting: VecDeque<Waiting>,
+    /// When it wants to be woken, on its own clock.
+    pub(super) wake_at: Option<Duration>,
     /// Numbers its wishes to be woken; only the newest counts.
     pub(super) timer: u64,
     /// What it waits for from its disk, by number.
     pub(super) under_way: BTreeMap<u64, UnderWay>,
     /// Numbers what it waits for from its disk.
     pub(super) asked: u64,
+}
+
+/// Something that came for a process that had no turn.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// An input.
+    Input(Input),
+    /// The timer of this number, unless what came before it sets another one.
+    Timer(u64),
 }
 
 /// Something that a disk does.
@@ -71,7 +91,18 @@ pub(super) enum Asked {
 
 impl Process {
     pub(super) fn new(boot: u64, actor: Actor, disk: Boot) -> Self {
-        Process { boot, actor, disk, inbox: None, listens: false, timer: 0, under_way: BTreeMap::new(), asked: 0 }
+        Process {
+            boot,
+            actor,
+            disk,
+            inbox: None,
+            listens: false,
+            waiting: VecDeque::new(),
+            wake_at: None,
+            timer: 0,
+            under_way: BTreeMap::new(),
+            asked: 0,
+        }
     }
 
     /// What this boot holds of the disk.
@@ -86,10 +117,13 @@ impl Node {
         let stream = |site| Stream::new(trace, seed, site, number);
         Node {
             disk: SimDisk::new(trace, seed, machine, scenario.disk.clone()),
-            clock: Clock::new(&scenario.clock, &mut stream("clock")),
+            clock: Clock::new(&scenario.clock, machine, &mut stream("clock")),
             process: None,
             boots: 0,
             held_down: 0,
+            pauses: 0,
+            boot_waits: false,
+            clock_faults: 0,
             stalls: 0,
             slowness: Vec::new(),
             entropy: BTreeMap::new(),
@@ -112,14 +146,85 @@ impl State {
         self.machine(machine).entropy.get_mut(site).expect("inserted above").number()
     }
 
+    /// Wakes a process when its own clock has reached the time that it named last, at the clock's present rate.
+    pub(super) fn set_timer(&mut self, machine: Machine) {
+        let now = self.now;
+        let node = self.machine(machine);
+        let Some(process) = &mut node.process else { return };
+        let Some(at) = process.wake_at else { return };
+        process.timer += 1;
+        let (boot, number) = (process.boot, process.timer);
+        let after = node.clock.world(at).saturating_sub(now);
+        self.schedule(after, machine, Event::Timer { machine, boot, number });
+    }
+
+    /// Lets something wait for a process that has no turn. Gives it back if the process has turns.
+    pub(super) fn let_wait(&mut self, machine: Machine, waiting: Waiting) -> Option<Waiting> {
+        let node = self.machine(machine);
+        if node.pauses == 0 {
+            return Some(waiting);
+        }
+        let Some(process) = &mut node.process else { return Some(waiting) };
+        process.waiting.push_back(waiting);
+        self.count_bites(|effect| *effect == Effect::Pause(machine));
+        None
+    }
+
+    /// What waits first for a process that has turns again.
+    pub(super) fn waited(&mut self, machine: Machine) -> Option<Input> {
+        loop {
+            let node = self.machine(machine);
+            let process = node.process.as_mut().filter(|_| node.pauses == 0)?;
+            match process.waiting.pop_front()? {
+                Waiting::Input(input) => return Some(input),
+                Waiting::Timer(number) if process.timer == number => return Some(Input::Timer),
+                Waiting::Timer(_) => {}
+            }
+        }
+    }
+
+    /// Takes turns from a process. What it has begun goes on: its disk works, and its clocks run.
+    pub(super) fn pause(&mut self, machine: Machine) {
+        self.machine(machine).pauses += 1;
+    }
+
+    /// Ends one pause. Whether the process has turns again.
+    pub(super) fn end_pause(&mut self, machine: Machine) -> bool {
+        let node = self.machine(machine);
+        node.pauses = node.pauses.checked_sub(1).expect("a pause ends once");
+        let over = node.pauses == 0;
+        if over && std::mem::take(&mut node.boot_waits) {
+            self.schedule(Duration::ZERO, machine, Event::Boot(machine));
+        }
+        over
+    }
+
+    /// Begins or ends what a fault does to a machine's clocks.
+    pub(super) fn turn_clock(&mut self, machine: Machine, begins: bool, change: impl FnOnce(&mut Clock, Duration)) {
+        let now = self.now;
+        let node = self.machine(machine);
+        change(&mut node.clock, now);
+        let faults = if begins { node.clock_faults.checked_add(1) } else { node.clock_faults.checked_sub(1) };
+        node.clock_faults = faults.expect("what a fault does to a clock ends once");
+    }
+
     /// Lets a process's disk be done with something after a time.
     pub(super) fn ask_disk(&mut self, machine: Machine, takes: Duration, what: Asked) {
+        self.count_hindered(machine);
         let due = self.now + takes;
         let process = self.machine(machine).process.as_mut().expect("only a running process asks its disk");
         process.asked += 1;
         let (boot, number) = (process.boot, process.asked);
         process.under_way.insert(number, UnderWay { due, what });
         self.schedule(takes, machine, Event::Completed { machine, boot, number });
+    }
+
+    /// Counts disk work that a fault slows down or stalls.
+    pub(super) fn count_hindered(&mut self, machine: Machine) {
+        let node = self.machine(machine);
+        if node.stalls > 0 || !node.slowness.is_empty() {
+            self.count_bites(|effect| matches!(effect, Effect::Slow(of, _) | Effect::Stall(of) if *of == machine));
+        }
     }
 
     /// Slows a disk down, or takes one slowdown back. What is under way then goes on at the new pace: a fault that is

@@ -18,6 +18,7 @@
 pub mod actor;
 mod calls;
 mod client;
+mod effects;
 mod event;
 mod faults;
 mod heap;
@@ -25,6 +26,8 @@ mod host;
 mod ledger;
 mod machine;
 mod pump;
+mod select;
+mod traffic;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -51,6 +54,7 @@ use faults::Faults;
 use heap::Heap;
 use ledger::Ledger;
 use machine::Node;
+use traffic::Traffic;
 
 /// A handle on the world. Clones share it.
 #[derive(Clone)]
@@ -68,6 +72,7 @@ pub struct State {
     clients: Vec<client::Mailbox>,
     network: Network,
     calls: Calls,
+    traffic: Traffic,
     faults: Faults,
     /// What happened.
     pub ledger: Ledger,
@@ -98,6 +103,7 @@ impl World {
             clients: Vec::new(),
             network: Network::new(scenario.network.clone(), seed, trace),
             calls: Calls::default(),
+            traffic: Traffic::default(),
             faults: Faults::new(scenario, seed, trace),
             ledger: Ledger::new(checks),
             phase: Phase::Setup,

@@ -8,8 +8,8 @@ use madsim::time::TimeHandle;
 use super::actor::{Actor, Ended};
 use super::calls::Caller;
 use super::client::Letter;
-use super::faults::Effect;
-use super::machine::{Asked, Process};
+use super::effects::{Effect, Step};
+use super::machine::{Asked, Process, Waiting};
 use super::{Event, SimHost, State, World};
 use crate::record::{Detail, Down, Machine, Phase, What};
 use crate::systems::System;
@@ -52,14 +52,16 @@ impl World {
                 }
                 state.now = at;
                 state.enter_delivery(&event);
-                (at, event)
+                (at, state.let_pass(system, event))
             };
             // Actors see the world's time only. madsim's clock follows it, so that code which reads the time past all
             // rules still sees a time that the seed decides.
             if clock.elapsed() < at {
                 clock.advance(at - clock.elapsed());
             }
-            self.deliver(system, event);
+            if let Some(event) = event {
+                self.deliver(system, event);
+            }
         }
     }
 
@@ -106,7 +108,7 @@ impl World {
     fn deliver(&self, system: &dyn System, event: Event) {
         match event {
             Event::Boot(machine) => self.boot(system, machine),
-            Event::Message { from, to, bytes } => {
+            Event::Message { from, to, bytes, .. } => {
                 if self.lock().gets_through(from, to) {
                     self.give(to, Input::Message { from: from.to_string(), bytes });
                 }
@@ -119,8 +121,9 @@ impl World {
             }
             Event::Answer { call, answer } => self.answer_arrives(call, answer),
             Event::Timer { machine, boot, number } => {
-                if self.lock().timer_is_due(machine, boot, number) {
-                    self.give(machine, Input::Timer);
+                let due = self.lock().timer_is_due(machine, boot, number);
+                if due && self.lock().let_wait(machine, Waiting::Timer(number)).is_some() {
+                    self.take(machine, Input::Timer);
                 }
             }
             Event::Completed { machine, boot, number } => {
@@ -136,6 +139,7 @@ impl World {
                     self.end_fault(event);
                 }
             }
+            Event::Step { event, number } => self.step(event, number),
             Event::Nothing => {}
         }
     }
@@ -146,6 +150,10 @@ impl World {
             let mut state = self.lock();
             let node = state.machine(machine);
             if node.held_down > 0 || node.process.is_some() {
+                return;
+            }
+            if node.pauses > 0 {
+                node.boot_waits = true;
                 return;
             }
             node.boots += 1;
@@ -160,8 +168,16 @@ impl World {
         self.turn(machine);
     }
 
-    /// Puts an input into a running process's inbox and gives it a turn.
+    /// Lets a running process take an input, as soon as it has turns.
     fn give(&self, machine: Machine, input: Input) {
+        let input = self.lock().let_wait(machine, Waiting::Input(input));
+        if let Some(Waiting::Input(input)) = input {
+            self.take(machine, input);
+        }
+    }
+
+    /// Puts an input into a running process's inbox and gives it a turn.
+    fn take(&self, machine: Machine, input: Input) {
         {
             let mut state = self.lock();
             let Some(process) = &mut state.machine(machine).process else { return };
@@ -219,40 +235,66 @@ impl World {
 
     fn strike(&self, fault: usize) {
         let Some(effects) = self.lock().strike(fault) else { return };
-        for effect in effects {
-            match effect {
-                Effect::PowerCut(machine) => {
-                    self.lock().machine(machine).held_down += 1;
-                    let resolved = self.lock().machine(machine).disk.power_cut();
-                    let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
-                    self.bury(machine, how);
-                }
-                Effect::Kill(machine) => {
-                    self.lock().machine(machine).held_down += 1;
-                    self.lock().machine(machine).disk.kill();
-                    self.bury(machine, Down::Killed);
-                }
-                Effect::Cut(from, to) => self.lock().network.cut(from, to, true),
-                Effect::Slow(machine, factor) => self.lock().slow_disk(machine, factor, true),
-                Effect::Stall(machine) => self.lock().stall_disk(machine, true),
-            }
-        }
+        effects.into_iter().for_each(|effect| self.begin(fault, effect));
         self.lock().break_cut_calls();
     }
 
+    fn step(&self, fault: usize, number: usize) {
+        let step = self.lock().take_step(fault, number);
+        match step {
+            Some((effect, true)) => self.begin(fault, effect),
+            Some((effect, false)) => self.end_effect(fault, effect),
+            None => {}
+        }
+    }
+
     fn end_fault(&self, fault: usize) {
-        let mut state = self.lock();
-        for effect in state.end_fault(fault) {
-            match effect {
-                Effect::PowerCut(machine) | Effect::Kill(machine) => {
-                    let node = state.machine(machine);
-                    node.held_down = node.held_down.checked_sub(1).expect("a fault ends once");
-                    state.schedule(Duration::ZERO, machine, Event::Boot(machine));
-                }
-                Effect::Cut(from, to) => state.network.cut(from, to, false),
-                Effect::Slow(machine, factor) => state.slow_disk(machine, factor, false),
-                Effect::Stall(machine) => state.stall_disk(machine, false),
+        let effects = self.lock().end_fault(fault);
+        effects.into_iter().for_each(|effect| self.end_effect(fault, effect));
+    }
+
+    fn begin(&self, fault: usize, effect: Effect) {
+        match effect {
+            Effect::PowerCut(machine) => {
+                self.lock().machine(machine).held_down += 1;
+                let resolved = self.lock().machine(machine).disk.power_cut();
+                let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
+                self.bury(machine, how);
             }
+            Effect::Kill(machine) => {
+                self.lock().machine(machine).held_down += 1;
+                self.lock().machine(machine).disk.kill();
+                self.bury(machine, Down::Killed);
+            }
+            Effect::Pause(machine) => self.lock().pause(machine),
+            Effect::Choose(from, to) => self.lock().begin_choice(fault, from, to),
+            other => self.lock().change(&other, true),
+        }
+    }
+
+    fn end_effect(&self, fault: usize, effect: Effect) {
+        match effect {
+            Effect::PowerCut(machine) | Effect::Kill(machine) => {
+                let mut state = self.lock();
+                let node = state.machine(machine);
+                node.held_down = node.held_down.checked_sub(1).expect("a fault ends once");
+                state.schedule(Duration::ZERO, machine, Event::Boot(machine));
+            }
+            Effect::Pause(machine) => {
+                if self.lock().end_pause(machine) {
+                    self.resume(machine);
+                }
+            }
+            Effect::Choose(..) => self.lock().end_choice(fault),
+            other => self.lock().change(&other, false),
+        }
+    }
+
+    /// Gives a process everything that waited for it, one turn for each, as fast as it takes them.
+    fn resume(&self, machine: Machine) {
+        loop {
+            let Some(input) = self.lock().waited(machine) else { return };
+            self.take(machine, input);
         }
     }
 
@@ -294,6 +336,31 @@ impl World {
 }
 
 impl State {
+    /// Begins or ends an effect that gives nobody a turn.
+    fn change(&mut self, effect: &Effect, begins: bool) {
+        let sign = if begins { 1 } else { -1 };
+        match *effect {
+            Effect::Cut(from, to) => self.network.cut(from, to, begins),
+            Effect::Clog(from, to) => self.clog(from, to, begins),
+            Effect::ClogAround(..) => {
+                let directions = self.pairs(|from, to| effect.clogs(*from, *to));
+                directions.into_iter().for_each(|(from, to)| self.clog(from, to, begins));
+            }
+            Effect::SlowLink(from, to, by) => self.network.slow(from, to, by, begins),
+            Effect::Jump(machine, by_ns) => self.turn_clock(machine, begins, |clock, _| clock.jump(sign * by_ns)),
+            Effect::Drift(machine, by_ppm) => {
+                self.turn_clock(machine, begins, |clock, now| clock.drift(sign * by_ppm, now));
+                self.set_timer(machine);
+            }
+            Effect::Freeze(machine) => self.turn_clock(machine, begins, |clock, now| clock.freeze(begins, now)),
+            Effect::Slow(machine, factor) => self.slow_disk(machine, factor, begins),
+            Effect::Stall(machine) => self.stall_disk(machine, begins),
+            Effect::PowerCut(_) | Effect::Kill(_) | Effect::Pause(_) | Effect::Choose(..) => {
+                unreachable!("{effect:?} is more than a change of the state")
+            }
+        }
+    }
+
     fn enter_delivery(&mut self, event: &Event) {
         self.trace.deliver(self.time(), &(self.now, event.key()), || event.to_string());
     }
@@ -308,7 +375,11 @@ impl State {
             process.disk.reseed_sqlite();
         }
         node.disk.set_wall(node.clock.wall(now));
-        process.actor.clone()
+        let (actor, clock_faults) = (process.actor.clone(), node.clock_faults);
+        if clock_faults > 0 {
+            self.count_bites(|effect| effect.turns_clock(machine));
+        }
+        actor
     }
 
     /// Records what a node did to its disk in its turn, if details are wanted.
@@ -327,7 +398,7 @@ impl State {
     fn gets_through(&mut self, from: Machine, to: Machine) -> bool {
         if self.network.is_cut(from, to) {
             self.counts.messages_dropped += 1;
-            self.count_stopped(from, to);
+            self.count_bites(|effect| *effect == Effect::Cut(from, to));
             return false;
         }
         self.machine(to).process.is_some()
@@ -355,7 +426,11 @@ impl State {
     /// A sync or a job of a boot that still runs completes, unless its disk is stalled, or got faster and was done before.
     fn disk_completes(&mut self, machine: Machine, boot: u64, number: u64) -> Option<(Machine, Input)> {
         let node = self.machine(machine);
-        if !node.runs(boot) || node.stalls > 0 {
+        if !node.runs(boot) {
+            return None;
+        }
+        if node.stalls > 0 {
+            self.count_hindered(machine);
             return None;
         }
         let process = node.process.as_mut().expect("a live boot has a process");
@@ -370,6 +445,6 @@ impl State {
     fn begin_strike(&mut self, fault: usize, machine: Machine) {
         self.machines.iter().for_each(|node| node.disk.disarm(fault));
         self.machine(machine).held_down += 1;
-        self.begin_fault(fault, vec![Effect::PowerCut(machine)]);
+        self.begin_fault(fault, vec![Step::at_once(Effect::PowerCut(machine))]);
     }
 }

@@ -1,0 +1,310 @@
+//! What a fault does to the world: its selectors resolved to machines, its effects in the order of their times.
+
+use std::time::Duration;
+
+use super::State;
+use crate::record::Machine;
+use crate::scenario::model::{Event, Fault, MessageFault, Selector};
+
+/// What a fault does to the world. It begins, and it ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Effect {
+    /// The machine loses power.
+    PowerCut(Machine),
+    /// The process is killed.
+    Kill(Machine),
+    /// The process gets no turn.
+    Pause(Machine),
+    /// A direction is cut.
+    Cut(Machine, Machine),
+    /// What arrives in a direction waits.
+    Clog(Machine, Machine),
+    /// What arrives at a machine waits, and what arrives from it; with `true` only the latter.
+    ClogAround(Machine, bool),
+    /// What is sent in a direction takes so much longer.
+    SlowLink(Machine, Machine, Duration),
+    /// The fault chooses among the peer messages from these machines to those.
+    Choose(Vec<Machine>, Vec<Machine>),
+    /// The wall clock is set by so many nanoseconds.
+    Jump(Machine, i64),
+    /// The clocks run faster by so many parts per million.
+    Drift(Machine, i64),
+    /// The wall clock stands still.
+    Freeze(Machine),
+    /// The disk gets slower.
+    Slow(Machine, u32),
+    /// The disk stalls.
+    Stall(Machine),
+}
+
+/// An effect that begins or ends some time after the strike. What has no step to end it ends with the fault.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) after: Duration,
+    pub(super) begins: bool,
+    pub(super) effect: Effect,
+}
+
+impl Step {
+    /// An effect of the strike itself.
+    pub(super) fn at_once(effect: Effect) -> Step {
+        Step { after: Duration::ZERO, begins: true, effect }
+    }
+}
+
+impl Effect {
+    /// In words, for those that come and go one by one.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Effect::Kill(machine) => format!("kill {machine}"),
+            Effect::ClogAround(machine, _) => format!("clog {machine}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// Whether it lets wait what arrives in this direction.
+    pub(super) fn clogs(&self, from: Machine, to: Machine) -> bool {
+        match *self {
+            Effect::Clog(one, other) => (one, other) == (from, to),
+            Effect::ClogAround(machine, one_way) => machine == from || !one_way && machine == to,
+            _ => false,
+        }
+    }
+
+    /// Whether it makes this machine's clocks wrong.
+    pub(super) fn turns_clock(&self, machine: Machine) -> bool {
+        matches!(self, Effect::Jump(of, _) | Effect::Drift(of, _) | Effect::Freeze(of) if *of == machine)
+    }
+
+    /// The machine that it is about, if it is about one.
+    fn machine(&self) -> Option<Machine> {
+        match self {
+            Effect::PowerCut(machine)
+            | Effect::Kill(machine)
+            | Effect::Pause(machine)
+            | Effect::ClogAround(machine, _)
+            | Effect::Jump(machine, _)
+            | Effect::Drift(machine, _)
+            | Effect::Freeze(machine)
+            | Effect::Slow(machine, _)
+            | Effect::Stall(machine) => Some(*machine),
+            Effect::Cut(..) | Effect::Clog(..) | Effect::SlowLink(..) | Effect::Choose(..) => None,
+        }
+    }
+
+    /// The direction that it is about, if it is about one.
+    fn direction(&self) -> Option<(Machine, Machine)> {
+        match self {
+            Effect::Cut(from, to) | Effect::Clog(from, to) | Effect::SlowLink(from, to, _) => Some((*from, *to)),
+            _ => None,
+        }
+    }
+}
+
+impl State {
+    /// What a fault does, or `None` while a selector names nobody.
+    pub(super) fn plan(&mut self, place: usize) -> Option<Vec<Step>> {
+        let event = self.faults.event(place).clone();
+        let effects = match &event.fault {
+            Fault::CrashLoop { target, times, down, up } => {
+                let machines = self.up(place, target)?;
+                return Some(crash_loop(&machines, *times, *down, *up));
+            }
+            Fault::Swizzle { target, one_way } => {
+                let lasts = event.lasts.expect("checked when the scenario was read");
+                let machines = self.resolve_one(place, target)?;
+                return Some(self.swizzle(place, machines, *one_way, lasts));
+            }
+            Fault::PowerCut(target) => self.each(place, target, Effect::PowerCut)?,
+            Fault::Kill(target) | Fault::Restart(target) => {
+                self.up(place, target)?.into_iter().map(Effect::Kill).collect()
+            }
+            Fault::Pause(target) => self.each(place, target, Effect::Pause)?,
+            Fault::ClockJump { target, by_ns } => self.each(place, target, |machine| Effect::Jump(machine, *by_ns))?,
+            Fault::ClockDrift { target, by_ppm } => self.each(place, target, |one| Effect::Drift(one, *by_ppm))?,
+            Fault::ClockFreeze(target) => self.each(place, target, Effect::Freeze)?,
+            Fault::SlowDisk { target, factor } => self.each(place, target, |machine| Effect::Slow(machine, *factor))?,
+            Fault::StallDisk(target) => self.each(place, target, Effect::Stall)?,
+            Fault::Messages { from, to, .. } => {
+                let (from, to) = (self.resolve_one(place, from)?, self.resolve_one(place, to)?);
+                vec![Effect::Choose(from, to)]
+            }
+            links => self.directions(place, links)?,
+        };
+        Some(effects.into_iter().map(Step::at_once).collect())
+    }
+
+    /// The machines to kill. Where all of them are down already nobody can be killed: the fault waits for one of them.
+    fn up(&mut self, place: usize, target: &[Selector]) -> Option<Vec<Machine>> {
+        let machines = self.resolve_one(place, target)?;
+        let up = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
+        machines.iter().any(up).then_some(machines)
+    }
+
+    fn each(&mut self, place: usize, target: &[Selector], effect: impl Fn(Machine) -> Effect) -> Option<Vec<Effect>> {
+        Some(self.resolve_one(place, target)?.into_iter().map(effect).collect())
+    }
+
+    /// The directions that a fault of links is about.
+    fn directions(&mut self, place: usize, fault: &Fault) -> Option<Vec<Effect>> {
+        let cut = |pairs: Vec<(Machine, Machine)>| pairs.into_iter().map(|(from, to)| Effect::Cut(from, to)).collect();
+        Some(match fault {
+            Fault::Partition(groups) => {
+                let groups = self.resolve(place, groups)?;
+                let group = |machine: &Machine| groups.iter().position(|group| group.contains(machine));
+                cut(self.pairs(|one, other| group(one).is_none() || group(one) != group(other)))
+            }
+            Fault::Isolate { target, one_way } => {
+                let alone = self.resolve_one(place, target)?;
+                cut(self.pairs(|from, to| alone.contains(from) || !one_way && alone.contains(to)))
+            }
+            Fault::Bridge { node, one_way } => {
+                let bridge = self.resolve_one(place, std::slice::from_ref(node))?;
+                let mut others: Vec<Machine> = self.all().filter(|machine| !bridge.contains(machine)).collect();
+                self.faults.choices(place).shuffle(&mut others);
+                let (first, second) = others.split_at(others.len() / 2);
+                let apart = |from: &Machine, to: &Machine| {
+                    second.contains(from) && first.contains(to)
+                        || !one_way && first.contains(from) && second.contains(to)
+                };
+                cut(self.pairs(apart))
+            }
+            Fault::Ring { one_way } => {
+                let mut ring: Vec<Machine> = self.all().collect();
+                self.faults.choices(place).shuffle(&mut ring);
+                let at = |machine: &Machine| ring.iter().position(|one| one == machine).expect("all are in the ring");
+                let follows = |one: &Machine, other: &Machine| (at(one) + 1) % ring.len() == at(other);
+                cut(self.pairs(|from, to| !(follows(from, to) || !one_way && follows(to, from))))
+            }
+            Fault::Cut { from, to, one_way } => cut(self.between(place, from, to, *one_way)?),
+            Fault::Clog { from, to, one_way, by } => {
+                let pairs = self.between(place, from, to, *one_way)?.into_iter();
+                let effect = |(from, to)| by.map_or(Effect::Clog(from, to), |by| Effect::SlowLink(from, to, by));
+                pairs.map(effect).collect()
+            }
+            other => unreachable!("{} is no fault of links", other.name()),
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = Machine> + Clone + use<> {
+        (0..self.machines.len() as u32).map(Machine)
+    }
+
+    /// The directions for which something holds.
+    pub(super) fn pairs(&self, holds: impl Fn(&Machine, &Machine) -> bool) -> Vec<(Machine, Machine)> {
+        let all = self.all();
+        let pairs = all.clone().flat_map(|one| all.clone().map(move |other| (one, other)));
+        pairs.filter(|(one, other)| one != other && holds(one, other)).collect()
+    }
+
+    /// The directions from some nodes to others, and back.
+    fn between(
+        &mut self,
+        place: usize,
+        from: &[Selector],
+        to: &[Selector],
+        one_way: bool,
+    ) -> Option<Vec<(Machine, Machine)>> {
+        let mut sides = self.resolve(place, &[from.to_vec(), to.to_vec()])?.into_iter();
+        let (from, to) = (sides.next()?, sides.next()?);
+        let mut pairs = Vec::new();
+        for (one, other) in from.iter().flat_map(|one| to.iter().map(move |other| (*one, *other))) {
+            pairs.push((one, other));
+            if !one_way {
+                pairs.push((other, one));
+            }
+        }
+        Some(pairs)
+    }
+
+    /// The links of machines clog one machine after the other, and clear in another order.
+    fn swizzle(&mut self, place: usize, machines: Vec<Machine>, one_way: bool, lasts: Duration) -> Vec<Step> {
+        let half = lasts / 2;
+        let mut steps = Vec::new();
+        for (begins, base) in [(true, Duration::ZERO), (false, half)] {
+            let mut order = machines.clone();
+            self.faults.choices(place).shuffle(&mut order);
+            for (turn, machine) in (0..).zip(&order) {
+                // The first clogs at the strike; the last clears when the fault ends.
+                let turn = if begins { turn } else { turn + 1 };
+                let after = base + half * turn / u32::try_from(order.len()).expect("machines are few");
+                steps.push(Step { after, begins, effect: Effect::ClogAround(*machine, one_way) });
+            }
+        }
+        // What is to clear at once or at the end clears at the end.
+        steps.retain(|step| step.begins || (!step.after.is_zero() && step.after < lasts));
+        steps
+    }
+}
+
+/// Machines are killed together, again and again. What the last kill began ends with the fault.
+fn crash_loop(machines: &[Machine], times: u32, down: Duration, up: Duration) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for turn in 0..times {
+        let kill = (down + up) * turn;
+        let mut step = |after, begins| {
+            steps.extend(machines.iter().map(|machine| Step { after, begins, effect: Effect::Kill(*machine) }));
+        };
+        step(kill, true);
+        if turn + 1 < times {
+            step(kill + down, false);
+        }
+    }
+    steps
+}
+
+/// The fault in words: `power-cut n2 for 1s`.
+pub(super) fn describe(event: &Event, steps: &[Step]) -> String {
+    let begin: Vec<&Effect> = steps.iter().filter(|step| step.begins).map(|step| &step.effect).collect();
+    let mut machines: Vec<Machine> = begin.iter().filter_map(|effect| effect.machine()).collect();
+    machines.sort_unstable();
+    machines.dedup();
+    let target = listed(&machines);
+    let directions: Vec<(Machine, Machine)> = begin.iter().filter_map(|effect| effect.direction()).collect();
+    let links = || {
+        let link = |(from, to): &(Machine, Machine)| {
+            let back = directions.contains(&(*to, *from));
+            (!back || from < to).then(|| format!("{from}{}{to}", if back { "–" } else { "→" }))
+        };
+        directions.iter().filter_map(link).collect::<Vec<_>>().join(" ")
+    };
+    let name = event.fault.name();
+    let what = match &event.fault {
+        Fault::Partition(_) | Fault::Cut { .. } | Fault::Bridge { .. } | Fault::Ring { .. } | Fault::Isolate { .. } => {
+            format!("{name} {}", links())
+        }
+        Fault::Clog { by, .. } => {
+            let by = by.map_or(String::new(), |by| format!(" by {by:?}"));
+            format!("{name} {}{by}", links())
+        }
+        Fault::Messages { fate, kind, nth, count, from: from_all, to: to_all } => {
+            let [Effect::Choose(from, to)] = begin.as_slice() else { unreachable!("it has one effect") };
+            let by = match fate {
+                MessageFault::Drop => String::new(),
+                MessageFault::Delay(by) => format!(" by {by:?}"),
+            };
+            let side = |selectors: &[Selector], machines: &[Machine]| match selectors {
+                [Selector::All] => "all".to_owned(),
+                _ => listed(machines),
+            };
+            let (from, to) = (side(from_all, from), side(to_all, to));
+            let kind = kind.as_deref().unwrap_or("messages");
+            let which = match (nth, count) {
+                (_, None) => String::new(),
+                (nth, Some(1)) => format!(" number {nth}"),
+                (nth, Some(count)) => format!(" number {nth} to {}", nth + count - 1),
+            };
+            format!("{name} {kind}{which} {from}→{to}{by}")
+        }
+        Fault::CrashLoop { times, .. } => format!("{name} {target} {times} times"),
+        Fault::SlowDisk { factor, .. } => format!("{name} {target} {factor} times"),
+        Fault::ClockJump { by_ns, .. } => format!("{name} {target} by {}", crate::scenario::value::write_jump(*by_ns)),
+        Fault::ClockDrift { by_ppm, .. } => format!("{name} {target} by {by_ppm:+}ppm"),
+        _ => format!("{name} {target}"),
+    };
+    event.lasts.map_or(what.clone(), |lasts| format!("{what} for {lasts:?}"))
+}
+
+fn listed(machines: &[Machine]) -> String {
+    machines.iter().map(Machine::to_string).collect::<Vec<_>>().join(" ")
+}
