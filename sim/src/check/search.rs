@@ -213,6 +213,14 @@ mod tests {
     }
 
     #[test]
+    fn every_way_to_a_value_is_kept() {
+        // Who first read 1 may have seen the swap or the write: only the write can show again after the 2.
+        let accesses = [Wrote(1), Swapped(0, 1), Found(1), Wrote(2), Found(1)];
+        assert!(possible(&accesses, &[0, 1, 2, 2, 3, 3, 4, 4]));
+        assert!(!possible(&accesses[1..], &[0, 1, 1, 2, 2, 3, 3]));
+    }
+
+    #[test]
     fn many_unknown_writes_do_not_blow_it_up() {
         let mut search = Search::new(0);
         for number in 0..60 {
