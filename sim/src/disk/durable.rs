@@ -26,10 +26,10 @@ impl Disk for Durable {
     }
 
     fn read(&mut self, file: &str, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
-        let mut bytes = self.0.state().files.durable(file).ok_or_else(|| missing("read", file))?;
-        bytes.drain(..usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len()));
-        bytes.truncate(length);
-        Ok(bytes)
+        let state = self.0.state();
+        let bytes = state.files.durable(file).ok_or_else(|| missing("read", file))?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(bytes[start..start.saturating_add(length).min(bytes.len())].to_vec())
     }
 
     fn write(&mut self, file: &str, _: u64, _: &[u8]) -> Result<(), DiskError> {

@@ -3,6 +3,7 @@
 //! The directory is as volatile as the files. A creation, a renaming and a removal are pending until the directory is
 //! synced, and the sync of a file does not cover its name, as POSIX has it. A rename is atomic: both names change or none.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::inode::Inode;
@@ -39,7 +40,7 @@ impl Files {
     }
 
     /// What a loss of power would leave for sure of the file that the name then stands for.
-    pub(super) fn durable(&self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn durable(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         self.durable_names.get(name).map(|id| self.get(*id).durable())
     }
 

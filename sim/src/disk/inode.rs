@@ -4,6 +4,7 @@
 //! So an append costs what it writes, a sync forgets how to go back, and only a power cut has to: it takes all changes back
 //! to the first that is not kept, newest first, and makes again those that are, oldest first.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -80,10 +81,13 @@ impl Inode {
     }
 
     /// What a loss of power would leave for sure: the content without any change that it may take.
-    pub(super) fn durable(&self) -> Vec<u8> {
+    pub(super) fn durable(&self) -> Cow<'_, [u8]> {
+        if self.pending.is_empty() {
+            return Cow::Borrowed(&self.content);
+        }
         let mut cut = self.clone();
         cut.cut_power(|_| Fate::Lost);
-        cut.content
+        Cow::Owned(cut.content)
     }
 
     /// Up to `length` bytes from `offset`.
