@@ -13,6 +13,14 @@ pub struct History {
     pub operations: Vec<Operation>,
 }
 
+impl History {
+    /// The number after those of a workload's operations.
+    pub fn next_number(&self, workload: u32) -> u64 {
+        let numbers = self.operations.iter().filter(|operation| operation.workload == workload);
+        numbers.map(|operation| operation.number + 1).max().unwrap_or(0)
+    }
+}
+
 /// One operation of one client. It may have been sent several times.
 #[derive(Clone, Debug)]
 pub struct Operation {

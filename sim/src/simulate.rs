@@ -112,6 +112,7 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
     }
 
     world.heal();
+    workload::read_once_more(world, scenario);
     let healed = world.lock().time();
     let bound = healed + scenario.phases.settle;
     world.lock().wait_until(bound);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lockstep_node::api::Value;
 use lockstep_sim::scenario::model::{
-    Amount, Distribution, During, Event, Fault, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
+    Amount, Distribution, During, Event, Fault, Layout, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
 };
 use lockstep_sim::scenario::{Known, Origin, Report, load, parse, show, template};
 
@@ -61,6 +61,22 @@ clients = 2
 rate    = "12.5/s"
 
 [[workload]]
+kind    = "counter"
+add     = "2..9"
+
+[[workload]]
+kind    = "register"
+keys    = 7
+values  = 3
+reads   = "12.5%"
+compare_and_set = "100%"
+
+[[workload]]
+kind    = "append"
+layout  = "rows"
+length  = "2..16"
+
+[[workload]]
 kind    = "sql"
 clients = 8
 ops     = 300
@@ -68,8 +84,9 @@ mix     = [
   { weight = 8, sql = ["UPDATE stock SET n = n - 1 WHERE item = :item", "SELECT ':none', :name"], atomic = true },
   { weight = 2, sql = "SELECT sum(n) FROM stock WHERE n > :least", level = "strong" },
   { sql = "SELECT count(*) FROM orders" },
+  { sql = "INSERT INTO orders(item, note, n) VALUES(:hot, :note, length(:key))" },
 ]
-values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7 }
+values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7, hot = { zipf = "1..50" }, note = { text = "0..80" }, key = { blob = "16..16" } }
 
 [[invariant]]
 name   = "stock never negative"
@@ -176,12 +193,20 @@ fn a_long_scenario_means_what_it_says() {
     assert_eq!(scenario.disk.access, Distribution::Constant(Duration::from_micros(5)));
     assert_eq!(scenario.disk.power_cut.torn, Probability(300_000));
     assert_eq!(scenario.workloads[0].amount, Amount::RateMilli(12_500));
-    let WorkloadKind::Sql { mix, values } = &scenario.workloads[1].kind else { panic!("the second one is sql") };
+    let (keys, reads) = (5, Probability(200_000));
+    assert_eq!(scenario.workloads[1].kind, WorkloadKind::Counter { keys, add: (2, 9), reads });
+    let (reads, compare_and_set) = (Probability(125_000), Probability(1_000_000));
+    assert_eq!(scenario.workloads[2].kind, WorkloadKind::Register { keys: 7, values: 3, reads, compare_and_set });
+    let (layout, reads) = (Layout::Rows, Probability(500_000));
+    assert_eq!(scenario.workloads[3].kind, WorkloadKind::Append { keys, layout, length: (2, 16), reads });
+    let WorkloadKind::Sql { mix, values } = &scenario.workloads[4].kind else { panic!("the last one is sql") };
     assert_eq!(
         mix.iter().map(|mixed| (mixed.weight, mixed.read)).collect::<Vec<_>>(),
-        [(8, false), (2, true), (1, true)]
+        [(8, false), (2, true), (1, true), (1, false)]
     );
     assert_eq!(values["item"], Values::Range(-1, 100));
+    let generators = [Values::Zipf(1, 50), Values::Text(0, 80), Values::Blob(16, 16)];
+    assert_eq!(["hot", "note", "key"].map(|name| values[name].clone()), generators);
     assert_eq!(values["least"], Values::OneOf(vec![Value::Integer(7)]));
     assert_eq!(scenario.invariants[1].name, "SELECT 'ok'");
     let io = Trigger::Io { nth: 7, during: During::Checkpoint, node: Selector::Leader };

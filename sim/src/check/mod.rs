@@ -6,6 +6,7 @@
 mod acknowledged_survives;
 mod bank_total;
 mod commit_durable;
+mod counter_bounds;
 mod differences;
 mod election_safety;
 mod exactly_once;
@@ -15,13 +16,17 @@ mod integrity;
 mod invariants;
 mod leader_completeness;
 mod leaderless;
+mod linearizable;
+mod list_append;
 mod log_matching;
 mod logs;
 mod model;
 mod model_replay;
+mod moments;
 mod progress;
 mod real_time;
 mod replicas;
+mod search;
 mod settled;
 mod state_machine_safety;
 mod tables_equal;
@@ -50,6 +55,9 @@ pub const PROPERTIES: &[&str] = &[
     "real-time",
     "model-replay",
     "bank-total",
+    "counter-bounds",
+    "linearizable",
+    "list-append",
     "invariants",
     "settled",
     "integrity",
@@ -71,6 +79,9 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(real_time::RealTime),
         Box::new(model_replay::ModelReplay),
         Box::new(bank_total::BankTotal),
+        Box::new(counter_bounds::CounterBounds),
+        Box::new(linearizable::Linearizable),
+        Box::new(list_append::ListAppend),
         Box::new(invariants::Invariants),
         Box::new(settled::Settled),
         Box::new(integrity::Integrity),

@@ -33,19 +33,30 @@ pub(super) fn column(table: &Table, name: &str) -> Option<usize> {
 
 /// The accounts and the balance of the scenario's bank, if it has one and its tables were set up.
 pub(super) fn bank(evidence: &Evidence) -> Option<(u32, i64)> {
-    let began = evidence.records.iter().any(|recorded| recorded.what == What::Phase(Phase::Faults));
-    evidence.scenario.workloads.iter().filter(|_| began).find_map(|workload| match workload.kind {
-        WorkloadKind::Bank { accounts, balance } => Some((accounts, balance)),
-        WorkloadKind::Sql { .. } => None,
+    workload(evidence, |kind| match kind {
+        WorkloadKind::Bank { accounts, balance } => Some((*accounts, *balance)),
+        _ => None,
     })
+}
+
+/// What is told of the first workload that something is told of, if the tables were set up.
+pub(super) fn workload<T>(evidence: &Evidence, of: impl Fn(&WorkloadKind) -> Option<T>) -> Option<T> {
+    let told = evidence.scenario.workloads.iter().find_map(|workload| of(&workload.kind))?;
+    let began = evidence.records.iter().any(|recorded| recorded.what == What::Phase(Phase::Faults));
+    began.then_some(told)
 }
 
 /// The operations of bank clients.
 pub(super) fn bank_operations(evidence: &Evidence) -> impl Iterator<Item = &Operation> {
+    operations(evidence, |kind| matches!(kind, WorkloadKind::Bank { .. }))
+}
+
+/// The operations of the clients of some kinds of workloads.
+pub(super) fn operations(evidence: &Evidence, of: fn(&WorkloadKind) -> bool) -> impl Iterator<Item = &Operation> {
     let workloads = &evidence.scenario.workloads;
-    let is_bank = |operation: &&Operation| {
+    let is_one = move |operation: &&Operation| {
         let workload = workloads.get(operation.workload as usize);
-        workload.is_some_and(|workload| matches!(workload.kind, WorkloadKind::Bank { .. }))
+        workload.is_some_and(|workload| of(&workload.kind))
     };
-    evidence.history.operations.iter().filter(is_bank)
+    evidence.history.operations.iter().filter(is_one)
 }

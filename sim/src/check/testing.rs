@@ -17,6 +17,7 @@ use crate::history::{History, Operation, Outcome};
 use crate::record::{FaultRecord, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
 use crate::scenario::model::{self, *};
+use crate::workload::Asked;
 
 /// Feeds records to a check; the summary of the violation that it sees, if it sees one.
 pub(crate) fn violated(mut check: impl Check, records: impl IntoIterator<Item = Recorded>) -> Option<String> {
@@ -213,6 +214,55 @@ fn operation(number: u64, command: Command, rows: Rows, index: u64) -> Operation
 pub(crate) fn logged(operation: &Operation) -> LogCommand {
     let (batch, read_only) = (operation.batch().clone(), operation.reads());
     LogCommand { time_us: 1_000_000, seed: 7, session: None, read_only, batch }
+}
+
+/// A settled run of three voters without replicas to look at, in which clients of this workload did this.
+pub(crate) fn workload_evidence(kind: WorkloadKind, operations: Vec<Operation>) -> Evidence {
+    let mut evidence = bank_evidence(&[]);
+    Arc::get_mut(&mut evidence.scenario).expect("the only holder").workloads[0].kind = kind;
+    evidence.history.operations = operations;
+    evidence
+}
+
+/// Lets replica after replica hold one of these lists of rows in a table: the first row on the first, and so on.
+pub(crate) fn hold<const N: usize>(evidence: &mut Evidence, name: &str, columns: &[&str], rows: &[[i64; N]]) {
+    for (row, machine) in rows.iter().zip(0..) {
+        let values: Vec<Value> = row.iter().copied().map(Value::Integer).collect();
+        let table = Table {
+            name: name.into(),
+            columns: columns.iter().map(ToString::to_string).collect(),
+            rows: vec![Row { key: vec![values[0].clone()], values }],
+        };
+        let dump = Dump { schema: Vec::new(), tables: vec![table] };
+        evidence.replicas.insert(Machine(machine), Replica { dump: Ok(dump), ..replica(&[]) });
+    }
+}
+
+/// Lets a replica hold a list as a text, such as `,3,7`.
+pub(crate) fn hold_list(evidence: &mut Evidence, machine: Machine, list: i64, items: &str) {
+    let values = vec![Value::Integer(list), Value::Text(items.into())];
+    let columns = vec!["id".into(), "items".into()];
+    let table = Table { name: "lists".into(), columns, rows: vec![Row { key: vec![Value::Integer(list)], values }] };
+    let dump = Dump { schema: Vec::new(), tables: vec![table] };
+    evidence.replicas.insert(machine, Replica { dump: Ok(dump), ..replica(&[]) });
+}
+
+/// The only result of an operation.
+pub(crate) fn reply_with(rows: &[[i64; 2]], rows_affected: u64) -> Rows {
+    let rows = rows.iter().map(|row| row.iter().copied().map(Value::Integer).collect()).collect();
+    Rows { columns: Vec::new(), rows, rows_affected }
+}
+
+/// An operation of client 1 that was asked and acknowledged at these seconds, at the index of the second one.
+pub(crate) fn acknowledged(asked: impl Into<Asked>, rows: Rows, (called, returned): (u64, u64)) -> Operation {
+    let called = Duration::from_secs(called);
+    Operation { called, ..operation(0, asked.into().command(), rows, returned) }
+}
+
+/// An operation of client 1 that was asked at this second and whose outcome is unknown.
+pub(crate) fn unknown(asked: impl Into<Asked>, called: u64) -> Operation {
+    let outcome = Outcome::Unknown { reason: "the connection broke".into() };
+    Operation { outcome, ..acknowledged(asked, Rows::default(), (called, called)) }
 }
 
 /// Gives the scenario an invariant that expects 0, and each replica what it found.

@@ -1,13 +1,26 @@
 //! Reasons why a run that violates nothing says nothing.
 
+use super::linearizable;
 use crate::history::Outcome;
 use crate::record::{Down, FaultRecord, Recorded, What};
 use crate::run::Evidence;
-use crate::scenario::model::{Event, Fault, Trigger, WorkloadKind};
+use crate::scenario::model::{Event, Fault, Trigger};
 
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
-    [idle_workloads(evidence), unstruck(evidence), toothless(evidence), unreached(evidence), empty(evidence)].concat()
+    let nothing_asked = [idle_workloads(evidence), unstruck(evidence), toothless(evidence)].concat();
+    [nothing_asked, unreached(evidence), empty(evidence), undecided(evidence)].concat()
+}
+
+/// What a check gave up on.
+fn undecided(evidence: &Evidence) -> Vec<String> {
+    let reason = |register| {
+        format!(
+            "the operations on register {register} have too many possible orders to judge; use more `keys`, or fewer \
+             `clients`, or faults that leave fewer outcomes unknown"
+        )
+    };
+    linearizable::undecided(evidence).into_iter().map(reason).collect()
 }
 
 fn idle_workloads(evidence: &Evidence) -> Vec<String> {
@@ -16,13 +29,9 @@ fn idle_workloads(evidence: &Evidence) -> Vec<String> {
             operation.workload as usize == place && matches!(operation.outcome, Outcome::Acknowledged { .. })
         })
     };
-    let name = |kind: &WorkloadKind| match kind {
-        WorkloadKind::Bank { .. } => "bank",
-        WorkloadKind::Sql { .. } => "sql",
-    };
     let workloads = evidence.scenario.workloads.iter().enumerate().filter(|(place, _)| !acknowledged(*place));
     let reason = |(place, workload): (usize, &crate::scenario::model::Workload)| {
-        let kind = name(&workload.kind);
+        let kind = workload.kind.name();
         format!(
             "no operation of workload {} ({kind}) was acknowledged; let it begin before the faults, or last longer",
             place + 1

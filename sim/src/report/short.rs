@@ -9,7 +9,6 @@ use super::{Palette, failure, replay_command};
 use crate::explain::explain;
 use crate::record::Machine;
 use crate::run::{Counts, Finding, Run};
-use crate::scenario::model::WorkloadKind;
 
 /// No line is wider.
 const WIDTH: usize = 110;
@@ -78,14 +77,7 @@ fn line_of(text: &mut String, line: &str) {
 fn header(run: &Run, palette: &Palette) -> String {
     let scenario = &run.evidence.scenario;
     let clients: u32 = scenario.workloads.iter().map(|workload| workload.clients).sum();
-    let kinds: Vec<_> = scenario
-        .workloads
-        .iter()
-        .map(|workload| match workload.kind {
-            WorkloadKind::Bank { .. } => "bank",
-            WorkloadKind::Sql { .. } => "sql",
-        })
-        .collect();
+    let kinds: Vec<_> = scenario.workloads.iter().map(|workload| workload.kind.name()).collect();
     format!(
         "{}  {} nodes  {clients} clients  {}\n",
         paint(palette.strong, run_name(run)),

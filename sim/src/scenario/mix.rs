@@ -1,25 +1,38 @@
-//! `mix` and `values` of a workload of the user's own statements.
+//! `mix` of a workload of the user's own statements.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
-use lockstep_node::api::Value;
-
-use super::expect::scalar;
-use super::model::{Mixed, Template, Values, WorkloadKind};
+use super::model::{Mixed, Template, WorkloadKind};
 use super::reader::{Item, Table, nearest};
+use super::report::Source;
+use super::schema;
 use super::scratch::{Checked, Scratch};
-use super::value::{self, Wrong};
+use super::value::Wrong;
+use super::values;
 
 /// What a good operation looks like.
 const EXAMPLE: &str = "{ sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }";
 
-/// The kind `sql`; its statements are checked where a scratch database is given.
-pub fn sql(table: &Table<'_>, scratch: Option<&Scratch>) -> Option<WorkloadKind> {
+/// What a scenario's SQL is checked against.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The folder of the scenario, in which files are looked up.
+    pub folder: &'a Path,
+    /// A database with the scenario's tables; none where they are wrong.
+    pub scratch: Option<&'a Scratch>,
+}
+
+/// The kind `sql`.
+pub fn sql(table: &Table<'_>, context: Context<'_>) -> Option<WorkloadKind> {
     let given = match table.find("values") {
         Some(item) => item.table("`values`")?.entries(),
         None => Vec::new(),
     };
-    let values: BTreeMap<_, _> = given.iter().filter_map(|item| Some((item.key.clone(), draw(item)?))).collect();
+    let values: BTreeMap<_, _> =
+        given.iter().filter_map(|item| Some((item.key.clone(), values::read(item)?))).collect();
     let Some(mix) = table.find("mix") else {
         table.wrong("the sql workload has no `mix`", "", format!("for instance mix = [{EXAMPLE}]"));
         return None;
@@ -28,7 +41,7 @@ pub fn sql(table: &Table<'_>, scratch: Option<&Scratch>) -> Option<WorkloadKind>
     if items.is_empty() {
         return mix.wrong(Wrong::brief("is empty", "there is no operation to choose from"));
     }
-    let mut checker = Checker { scratch, given: &given, used: BTreeSet::new() };
+    let mut checker = Checker { context, given: &given, used: BTreeSet::new() };
     let mix: Vec<Option<Mixed>> = items.iter().map(|item| operation(&item.table("`mix`")?, &mut checker)).collect();
     let mix = mix.into_iter().collect::<Option<Vec<_>>>()?;
     checker.refuse_unused();
@@ -38,56 +51,103 @@ pub fn sql(table: &Table<'_>, scratch: Option<&Scratch>) -> Option<WorkloadKind>
 fn operation(table: &Table<'_>, checker: &mut Checker<'_>) -> Option<Mixed> {
     let weight = table.get("weight", 1, |item| item.count(1, 1_000_000));
     let atomic = table.get("atomic", false, Item::boolean);
-    let level = table.find("level").map(|item| item.word(&[("strong", true)]));
+    let level = table.find("level").map(|item| level(&item));
     let read = table.find("read").map(|item| item.boolean());
-    let sql = table.find("sql");
+    let (sql, file) = (table.find("sql"), table.find("file"));
     table.finish();
-    let Some(sql) = sql else {
-        table.wrong("the operation has no `sql`", "", format!("for instance {EXAMPLE}"));
-        return None;
+    let (item, statements) = match (sql, file) {
+        (Some(sql), None) => (sql.clone(), checker.listed(&sql)?),
+        (None, Some(file)) => (file.clone(), checker.in_file(&file)?),
+        (Some(sql), Some(file)) => {
+            let help = "keep `file` for a file beside the scenario, or `sql` for statements in it";
+            sql.contradicts(&file, "the operation is given twice", "and here again", "here", help);
+            return None;
+        }
+        (None, None) => {
+            table.wrong("the operation has no `sql`", "", format!("for instance {EXAMPLE}"));
+            return None;
+        }
     };
-    let items = sql.one_or_list();
-    if items.is_empty() {
-        return sql.wrong(Wrong::brief("is empty", "an operation has a statement at least"));
-    }
-    let statements: Vec<Option<(Template, bool)>> = items.iter().map(|item| checker.statement(item)).collect();
-    let (statements, reads): (Vec<_>, Vec<_>) = statements.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
-    let only_reads = reads.iter().all(|reads| *reads);
+    let only_reads = statements.iter().all(|(_, reads)| *reads);
     let read = read.or(level).unwrap_or(Some(only_reads))?;
     if read && !only_reads {
-        return sql.refuse(
+        return item.refuse(
             "a read that writes",
             "`read` and `level` are for operations that only read",
             "leave them out: the operation is then sent as a write",
         );
     }
-    Some(Mixed { weight, sql: statements, atomic, read })
+    Some(Mixed { weight, sql: statements.into_iter().map(|(template, _)| template).collect(), atomic, read })
+}
+
+/// A read level; whoever gives one means a read. Every read goes through the log as yet, which is `strong`.
+fn level(item: &Item<'_>) -> Option<bool> {
+    match item.as_text() {
+        Some(weaker @ ("none" | "weak" | "linearizable")) => item.refuse(
+            format!("`level` cannot be `{weaker}` yet"),
+            "every read goes through the log",
+            "leave `level` out, or write \"strong\", which is what that is called",
+        ),
+        _ => item.word(&[("strong", true)]),
+    }
 }
 
 /// Checks statements against the tables and the values that are drawn for them.
 struct Checker<'a> {
-    scratch: Option<&'a Scratch>,
+    context: Context<'a>,
     given: &'a [Item<'a>],
     used: BTreeSet<String>,
 }
 
+/// Where a statement stands.
+enum Place<'a> {
+    /// In the scenario: it is the text of this value.
+    Here(&'a Item<'a>),
+    /// In a file that this value names, at this byte.
+    File(&'a Item<'a>, Arc<Source>, usize),
+}
+
 impl Checker<'_> {
+    /// The statements of a string or a list of strings, each with whether it only reads.
+    fn listed(&mut self, sql: &Item<'_>) -> Option<Vec<(Template, bool)>> {
+        let items = sql.one_or_list();
+        if items.is_empty() {
+            return sql.wrong(Wrong::brief("is empty", "an operation has a statement at least"));
+        }
+        let statements: Vec<_> = items.iter().map(|item| self.statement(&item.text()?, &Place::Here(item))).collect();
+        statements.into_iter().collect()
+    }
+
+    /// The statements of a file, each with whether it only reads.
+    fn in_file(&mut self, item: &Item<'_>) -> Option<Vec<(Template, bool)>> {
+        let file = schema::beside(item, self.context.folder, "the file of statements")?;
+        let places = self.context.scratch?.split(&file.text);
+        if places.is_empty() {
+            return item.wrong(Wrong::brief("is empty", "an operation has a statement at least"));
+        }
+        let statement = |at: Range<usize>| {
+            let place = Place::File(item, file.clone(), at.start);
+            self.statement(&file.text[at], &place)
+        };
+        let statements: Vec<_> = places.into_iter().map(statement).collect();
+        statements.into_iter().collect()
+    }
+
     /// A statement, and whether it only reads.
-    fn statement(&mut self, item: &Item<'_>) -> Option<(Template, bool)> {
-        let text = item.text()?;
-        let checked = match self.scratch?.prepare_check(&text) {
+    fn statement(&mut self, text: &str, place: &Place<'_>) -> Option<(Template, bool)> {
+        let checked = match self.context.scratch?.prepare_check(text) {
             Ok(checked) => checked,
             Err(refused) => {
-                item.wrong_inside(&text, refused.at, "this statement is refused".to_owned(), refused.message, None);
+                place.wrong(text, refused.at, "this statement is refused".to_owned(), refused.message, None);
                 return None;
             }
         };
-        self.refuse_unknown(item, &text, &checked);
+        self.refuse_unknown(place, text, &checked);
         self.used.extend(checked.parameters.iter().cloned());
-        Some((Template { sql: text, parameters: checked.parameters }, checked.reads))
+        Some((Template { sql: text.to_owned(), parameters: checked.parameters }, checked.reads))
     }
 
-    fn refuse_unknown(&mut self, item: &Item<'_>, text: &str, checked: &Checked) {
+    fn refuse_unknown(&mut self, place: &Place<'_>, text: &str, checked: &Checked) {
         let names: Vec<&str> = self.given.iter().map(|item| item.key.as_str()).collect();
         for name in checked.parameters.iter().filter(|name| !names.contains(&name.as_str())) {
             let at = text.find(&format!(":{name}")).map_or(0..text.len(), |at| at..at + name.len() + 1);
@@ -95,10 +155,10 @@ impl Checker<'_> {
             if let Some(near) = nearest(name, &names) {
                 // The one that was meant is not unused as well.
                 self.used.insert(near.to_owned());
-                item.wrong_inside(text, at, title, format!("did you mean `:{near}`?"), None);
+                place.wrong(text, at, title, format!("did you mean `:{near}`?"), None);
             } else {
                 let help = format!("add it to the workload: values = {{ {name} = \"1..100\" }}");
-                item.wrong_inside(text, at, title, String::new(), Some(help));
+                place.wrong(text, at, title, String::new(), Some(help));
             }
         }
     }
@@ -111,17 +171,12 @@ impl Checker<'_> {
     }
 }
 
-/// The values that a parameter takes.
-fn draw(item: &Item<'_>) -> Option<Values> {
-    match item.kind() {
-        "string" => item.parse(value::integer_range).map(|(first, last)| Values::Range(first, last)),
-        "array" => {
-            let list: Vec<Value> = item.list()?.iter().map(scalar).collect::<Option<_>>()?;
-            match list.is_empty() {
-                true => item.wrong(Wrong::brief("is empty", "there is no value to draw")),
-                false => Some(Values::OneOf(list)),
-            }
+impl Place<'_> {
+    /// Adds a problem with some bytes of the statement's text.
+    fn wrong(&self, text: &str, at: Range<usize>, title: String, label: String, help: Option<String>) {
+        match self {
+            Place::Here(item) => item.wrong_inside(text, at, title, label, help),
+            Place::File(item, file, begin) => item.wrong_in(file, begin + at.start..begin + at.end, title, label, help),
         }
-        _ => scalar(item).map(|value| Values::OneOf(vec![value])),
     }
 }

@@ -21,6 +21,7 @@ mod show;
 mod syntax;
 mod template;
 pub mod value;
+mod values;
 mod workload;
 
 pub use discover::discover;

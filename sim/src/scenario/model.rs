@@ -161,13 +161,66 @@ pub enum WorkloadKind {
         /// What each holds at first.
         balance: i64,
     },
+    /// Additions to a few counters, and reads of them. Every counter begins at 0.
+    Counter {
+        /// How many counters.
+        keys: u32,
+        /// The least and the most that is added at once.
+        add: (u32, u32),
+        /// The chance that an operation reads.
+        reads: Probability,
+    },
+    /// Reads, writes and compare-and-set of a few registers. Every register begins at 0.
+    Register {
+        /// How many registers.
+        keys: u32,
+        /// How many values there are, from 0. The fewer, the more often a compare-and-set finds what it expects.
+        values: u32,
+        /// The chance that an operation reads.
+        reads: Probability,
+        /// The chance that an operation that does not read is a compare-and-set.
+        compare_and_set: Probability,
+    },
+    /// Transactions that append to lists and read them.
+    Append {
+        /// How many lists are in use at a time.
+        keys: u32,
+        /// How lists are stored.
+        layout: Layout,
+        /// The least and the most appends and reads of a transaction.
+        length: (u32, u32),
+        /// The chance that a part of a transaction reads.
+        reads: Probability,
+    },
     /// The user's own statements.
     Sql {
         /// The operations to choose from.
         mix: Vec<Mixed>,
-        /// The ranges from which named parameters are drawn.
+        /// The values from which named parameters are drawn.
         values: BTreeMap<String, Values>,
     },
+}
+
+impl WorkloadKind {
+    /// The kind as scenario files name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            WorkloadKind::Bank { .. } => "bank",
+            WorkloadKind::Counter { .. } => "counter",
+            WorkloadKind::Register { .. } => "register",
+            WorkloadKind::Append { .. } => "append",
+            WorkloadKind::Sql { .. } => "sql",
+        }
+    }
+}
+
+/// How the lists of an append workload are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// A list is one text, to which an append adds.
+    Text,
+    /// An item is a row; the order is that of an AUTOINCREMENT key.
+    Rows,
 }
 
 /// One operation of a mix.
@@ -197,8 +250,14 @@ pub struct Template {
 pub enum Values {
     /// Integers from the first to the second, both included.
     Range(i64, i64),
+    /// Integers from the first to the second, both included: the n-th of them about n times as seldom as the first.
+    Zipf(i64, i64),
     /// One of these.
     OneOf(Vec<Value>),
+    /// Text of at least the first and at most the second number of characters.
+    Text(u32, u32),
+    /// At least the first and at most the second number of bytes.
+    Blob(u32, u32),
 }
 
 /// `[[invariant]]`: a query that must give one value on every replica.

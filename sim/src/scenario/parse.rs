@@ -6,6 +6,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::discover::name_of;
+use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
@@ -64,7 +65,8 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let cluster = machines::cluster(&root, known);
     let disk = machines::disk(&root);
     let phases = machines::phases(&root);
-    let (schema, scratch) = schema::schema(&root, problems, &origin.folder, workload::has_bank(&root));
+    let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root));
+    let context = Context { folder: &origin.folder, scratch: scratch.as_ref() };
     let scenario = Scenario {
         name: origin.name.clone(),
         path: origin.path.clone(),
@@ -72,7 +74,7 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         seeds: expect::seeds(&root),
         network: machines::network(&root),
         clock: machines::clock(&root),
-        workloads: workload::workloads(&root, &phases, scratch.as_ref()),
+        workloads: workload::workloads(&root, &phases, context),
         invariants: expect::invariants(&root, scratch.as_ref()),
         events: event::events(&root, cluster.voters, &phases),
         finals: expect::finals(&root, scratch.as_ref()),

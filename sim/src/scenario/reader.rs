@@ -120,6 +120,11 @@ impl<'a> Table<'a> {
         Some(Item::new(key.get_ref(), key.span(), value, self.problems))
     }
 
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether a key is there. It does not become valid by this.
     pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
@@ -228,6 +233,11 @@ impl<'a> Item<'a> {
     /// Adds a problem with some bytes of a text that this value holds.
     pub fn wrong_inside(&self, text: &str, at: Range<usize>, title: String, label: String, help: Option<String>) {
         self.problems.add(self.inside(text, at), title, label, help);
+    }
+
+    /// Adds a problem with some bytes of a file that this value names.
+    pub fn wrong_in(&self, file: &Arc<Source>, at: Range<usize>, title: String, label: String, help: Option<String>) {
+        self.problems.push(Problem { title, place: Some((file.clone(), at)), label, related: None, help });
     }
 
     /// A text with a unit, or a bare number, whose reader will say that it lacks one.

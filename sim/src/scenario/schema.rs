@@ -3,23 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::reader::{Item, Problems, Table};
-use super::report::{Problem, Source};
+use super::reader::{Item, Table};
+use super::report::Source;
 use super::scratch::{Refused, Scratch};
-use crate::workload::bank_schema::BANK_SCHEMA;
 
-/// The schema's statements, and a database with the tables of the scenario; no database where the schema is wrong.
-pub fn schema(root: &Table<'_>, problems: &Problems, folder: &Path, bank: bool) -> (Vec<String>, Option<Scratch>) {
+/// The schema's statements, and a database with the tables of the scenario, among them those that its workloads bring;
+/// no database where the schema is wrong.
+pub fn schema(root: &Table<'_>, folder: &Path, brought: &[&str]) -> (Vec<String>, Option<Scratch>) {
     let scratch = Scratch::empty();
-    if bank {
-        for statement in BANK_SCHEMA {
-            scratch.run(statement).expect("the bank's own tables are valid");
-        }
+    for statement in brought {
+        scratch.run(statement).expect("what workloads bring is valid");
     }
+    let brought = &scratch.tables();
     let Some(table) = root.table("schema") else { return (Vec::new(), Some(scratch)) };
     let statements = match (table.find("file"), table.find("sql")) {
-        (Some(file), None) => from_file(&file, problems, folder, &scratch, bank),
-        (None, Some(sql)) => from_text(&sql, &scratch, bank),
+        (Some(file), None) => from_file(&file, folder, &scratch, brought),
+        (None, Some(sql)) => from_text(&sql, &scratch, brought),
         (Some(file), Some(sql)) => {
             let help = "keep `file` for a file beside the scenario, or `sql` for statements in it";
             sql.contradicts(&file, "the schema is given twice", "and here again", "here", help);
@@ -37,47 +36,44 @@ pub fn schema(root: &Table<'_>, problems: &Problems, folder: &Path, bank: bool) 
     }
 }
 
-fn from_text(item: &Item<'_>, scratch: &Scratch, bank: bool) -> Option<Vec<String>> {
+fn from_text(item: &Item<'_>, scratch: &Scratch, brought: &[String]) -> Option<Vec<String>> {
     let text = item.text()?;
     match scratch.run(&text) {
         Ok(statements) => Some(statements),
         Err(refused) => {
-            let help = bank_help(&refused, bank);
+            let help = taken_help(&refused, brought);
             item.wrong_inside(&text, refused.at, "the schema is refused".to_owned(), refused.message, help);
             None
         }
     }
 }
 
-fn from_file(
-    item: &Item<'_>,
-    problems: &Problems,
-    folder: &Path,
-    scratch: &Scratch,
-    bank: bool,
-) -> Option<Vec<String>> {
-    let path = folder.join(item.text()?);
-    let shown = path.display().to_string();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            let help = "the path is taken from the scenario's own folder";
-            return item.refuse(format!("cannot read the schema file: {error}"), format!("looked at {shown}"), help);
-        }
-    };
-    match scratch.run(&text) {
+fn from_file(item: &Item<'_>, folder: &Path, scratch: &Scratch, brought: &[String]) -> Option<Vec<String>> {
+    let file = beside(item, folder, "the schema file")?;
+    match scratch.run(&file.text) {
         Ok(statements) => Some(statements),
         Err(refused) => {
-            let help = bank_help(&refused, bank);
-            let place = Some((Arc::new(Source { path: shown, text }), refused.at));
-            let title = "the schema is refused".to_owned();
-            problems.push(Problem { title, place, label: refused.message, related: None, help });
+            let help = taken_help(&refused, brought);
+            item.wrong_in(&file, refused.at, "the schema is refused".to_owned(), refused.message, help);
             None
         }
     }
 }
 
-fn bank_help(refused: &Refused, bank: bool) -> Option<String> {
-    let taken = bank && refused.message.contains("already exists");
-    taken.then(|| "a bank workload brings the tables `accounts` and `transfers`: name yours otherwise".to_owned())
+/// The file beside the scenario that a value names.
+pub fn beside(item: &Item<'_>, folder: &Path, what: &str) -> Option<Arc<Source>> {
+    let path = folder.join(item.text()?);
+    let shown = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(Arc::new(Source { path: shown, text })),
+        Err(error) => {
+            let help = "the path is taken from the scenario's own folder";
+            item.refuse(format!("cannot read {what}: {error}"), format!("looked at {shown}"), help)
+        }
+    }
+}
+
+fn taken_help(refused: &Refused, brought: &[String]) -> Option<String> {
+    let taken = !brought.is_empty() && refused.message.contains("already exists");
+    taken.then(|| format!("the workloads bring tables of their own, {}: name yours otherwise", brought.join(" and ")))
 }

@@ -85,6 +85,29 @@ impl Scratch {
         }
     }
 
+    /// Where the statements of a script stand, without the comments before them and the semicolons. Nothing is executed;
+    /// from a statement on that SQLite refuses, the rest is one.
+    pub fn split(&self, script: &str) -> Vec<Range<usize>> {
+        let mut statements = Vec::new();
+        let mut begin = code_begins(script, 0);
+        while begin < script.len() {
+            let is_whole = |end: &usize| self.ends_with_a_semicolon(&script[begin..=*end]);
+            let mut semicolons = script[begin..].match_indices(';').map(|(at, _)| begin + at);
+            let end = semicolons.find(is_whole).unwrap_or(script.len());
+            statements.push(begin..begin + script[begin..end].trim_end().len());
+            begin = code_begins(script, end);
+        }
+        statements
+    }
+
+    /// Whether a text is one statement that its last semicolon ends: that may also stand in a string, a trigger's body or a
+    /// comment, and then another statement behind it is not one.
+    fn ends_with_a_semicolon(&self, text: &str) -> bool {
+        let two = format!("{text}SELECT 1");
+        let mut batch = Batch::new(&self.connection, &two);
+        matches!(batch.next(), Ok(Some(_))) && matches!(batch.next(), Ok(Some(_)))
+    }
+
     /// Looks at one statement without executing it.
     ///
     /// # Errors
@@ -133,6 +156,18 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
         | AuthAction::Savepoint { .. } => Authorization::Deny,
         _ => Authorization::Allow,
     }
+}
+
+/// The first place from `begin` on that is neither white space nor a semicolon nor in a comment.
+fn code_begins(script: &str, begin: usize) -> usize {
+    let rest = script[begin..].trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+    let at = script.len() - rest.len();
+    let comment = match (rest.starts_with("--"), rest.starts_with("/*")) {
+        (true, _) => rest.find('\n').map(|end| end + 1),
+        (_, true) => rest.find("*/").map(|end| end + 2),
+        _ => return at,
+    };
+    code_begins(script, at + comment.unwrap_or(rest.len()))
 }
 
 fn while_rows(rows: &mut rusqlite::Rows<'_>) -> rusqlite::Result<()> {
@@ -205,6 +240,20 @@ mod tests {
         assert_eq!(statements.len(), 4, "{statements:?}");
         assert_eq!(statements[1], "INSERT INTO t VALUES('x;y')");
         assert!(statements[2].ends_with("END"));
+    }
+
+    #[test]
+    fn a_script_is_split_without_being_executed() {
+        let script =
+            "-- a; b\nINSERT INTO t VALUES('x;y', :a) ; ;\n/* c; */ DELETE FROM t -- d; e\n;\nSELECT a FROM t\n-- f;";
+        let scratch = Scratch::empty();
+        scratch.run("CREATE TABLE t(a, b)").unwrap();
+        let statements: Vec<&str> = scratch.split(script).into_iter().map(|at| &script[at]).collect();
+        assert_eq!(statements[0], "INSERT INTO t VALUES('x;y', :a)");
+        assert!(statements[1].starts_with("DELETE FROM t") && statements[2].starts_with("SELECT a FROM t"));
+        assert_eq!(statements.len(), 3, "{statements:?}");
+        assert!(scratch.split("-- nothing\n").is_empty());
+        assert_eq!(scratch.split("SELECT x; SELECT 1").len(), 1, "the mistake is in what is left");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::model::{
     Amount, Distribution, Event, Fault, Mixed, Scenario, Selector, Trigger, Values, Workload, WorkloadKind,
 };
 use super::value::{write_duration, write_duration_range, write_moment, write_probability as percent, write_rate};
+use super::workload::LAYOUTS;
 
 /// The scenario as TOML.
 pub fn show(scenario: &Scenario) -> String {
@@ -64,11 +65,7 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
 
 fn workload_table(out: &mut Writer, workload: &Workload) {
     out.header("[[workload]]");
-    let kind = match workload.kind {
-        WorkloadKind::Bank { .. } => "bank",
-        WorkloadKind::Sql { .. } => "sql",
-    };
-    out.key("kind", quoted(kind));
+    out.key("kind", quoted(workload.kind.name()));
     out.key("clients", workload.clients);
     match workload.amount {
         Amount::Ops(ops) => out.key("ops", ops),
@@ -78,6 +75,24 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
         WorkloadKind::Bank { accounts, balance } => {
             out.key("accounts", accounts);
             out.key("balance", balance);
+        }
+        WorkloadKind::Counter { keys, add: (least, most), reads } => {
+            out.key("keys", keys);
+            out.key("add", quoted(format!("{least}..{most}")));
+            out.key("reads", quoted(percent(*reads)));
+        }
+        WorkloadKind::Register { keys, values, reads, compare_and_set } => {
+            out.key("keys", keys);
+            out.key("values", values);
+            out.key("reads", quoted(percent(*reads)));
+            out.key("compare_and_set", quoted(percent(*compare_and_set)));
+        }
+        WorkloadKind::Append { keys, layout, length: (least, most), reads } => {
+            let (layout, _) = LAYOUTS.iter().find(|(_, known)| known == layout).expect("every layout has a name");
+            out.key("keys", keys);
+            out.key("layout", quoted(layout));
+            out.key("length", quoted(format!("{least}..{most}")));
+            out.key("reads", quoted(percent(*reads)));
         }
         WorkloadKind::Sql { mix, values } => {
             out.key("mix", list(mix.iter().map(mixed)));
@@ -100,6 +115,9 @@ fn mixed(mixed: &Mixed) -> String {
 fn drawn(values: &Values) -> String {
     match values {
         Values::Range(first, last) => quoted(format!("{first}..{last}")),
+        Values::Zipf(first, last) => inline([format!("zipf = \"{first}..{last}\"")]),
+        Values::Text(least, most) => inline([format!("text = \"{least}..{most}\"")]),
+        Values::Blob(least, most) => inline([format!("blob = \"{least}..{most}\"")]),
         Values::OneOf(values) => list(values.iter().map(value)),
     }
 }

@@ -1,47 +1,106 @@
 //! `[[workload]]`: what clients do.
 
-use super::mix;
-use super::model::{Amount, Phases, Workload, WorkloadKind};
+use std::collections::BTreeSet;
+
+use super::mix::{self, Context};
+use super::model::{Amount, Layout, Phases, Probability, Workload, WorkloadKind};
 use super::reader::{Item, Table};
-use super::scratch::Scratch;
-use super::value;
+use super::value::{self, Wrong};
+use crate::workload::tables;
 
 /// The kinds of workloads by their names.
-const KINDS: &[(&str, &str)] = &[("bank", "bank"), ("sql", "sql")];
+const KINDS: &[(&str, &str)] =
+    &[("bank", "bank"), ("counter", "counter"), ("register", "register"), ("append", "append"), ("sql", "sql")];
 
-/// Whether any workload is a bank, which brings tables of its own. What is misspelt counts as one, so that its tables
-/// do not seem to be missing as well.
-pub fn has_bank(root: &Table<'_>) -> bool {
-    let Some(all) = root.find("workload") else { return false };
-    let is_bank = |item: &Item<'_>| {
+/// The layouts of lists by their names.
+pub const LAYOUTS: &[(&str, Layout)] = &[("text", Layout::Text), ("rows", Layout::Rows)];
+
+/// The statements that create the tables which the workloads bring along. A misspelt kind counts as a bank, so that its
+/// tables do not seem to be missing as well.
+pub fn brought(root: &Table<'_>) -> Vec<&'static str> {
+    let Some(all) = root.find("workload") else { return Vec::new() };
+    let mut statements = Vec::new();
+    for item in all.one_or_list() {
         let table = (item.kind() == "table").then(|| item.table("")).flatten();
-        let kind = table.and_then(|table| table.find("kind"));
-        kind.is_none_or(|kind| kind.as_text() != Some("sql"))
-    };
-    all.one_or_list().iter().any(is_bank)
+        let word = |key| table.as_ref().and_then(|table| table.find(key)?.as_text().map(str::to_owned));
+        let (kind, layout) = (word("kind").unwrap_or_default(), word("layout").unwrap_or_default());
+        let layout = LAYOUTS.iter().find(|(name, _)| *name == layout).map_or(Layout::Text, |(_, layout)| *layout);
+        for statement in tables::of_kind(&kind, layout) {
+            if !statements.contains(statement) {
+                statements.push(*statement);
+            }
+        }
+    }
+    statements
 }
 
-/// All workloads; their statements are checked where a scratch database is given.
-pub fn workloads(root: &Table<'_>, phases: &Phases, scratch: Option<&Scratch>) -> Vec<Workload> {
-    root.tables("workload").into_iter().filter_map(|table| workload(table, phases, scratch)).collect()
+/// All workloads.
+pub fn workloads(root: &Table<'_>, phases: &Phases, context: Context<'_>) -> Vec<Workload> {
+    let mut kinds = BTreeSet::new();
+    root.tables("workload").into_iter().filter_map(|table| workload(table, phases, context, &mut kinds)).collect()
 }
 
-fn workload(table: Table<'_>, phases: &Phases, scratch: Option<&Scratch>) -> Option<Workload> {
+fn workload(
+    table: Table<'_>,
+    phases: &Phases,
+    context: Context<'_>,
+    kinds: &mut BTreeSet<&'static str>,
+) -> Option<Workload> {
     let clients = table.get("clients", 4, |item| item.count(1, 1000));
     let amount = amount(&table, phases);
     let kind = match table.find("kind") {
         Some(item) => item.word(KINDS)?,
         None => "bank",
     };
+    if kind != "sql" && !kinds.insert(kind) {
+        let help = format!("give the first `{kind}` more `clients` and `ops`, or a higher `rate`");
+        table.wrong(format!("a second `{kind}` workload"), "both would write the same tables", help);
+    }
     let kind = match kind {
         "bank" => Some(WorkloadKind::Bank {
             accounts: table.get("accounts", 10, |item| item.count(2, 100_000)),
             balance: table.get("balance", 100, |item| item.integer(0, 1_000_000_000)),
         }),
-        _ => mix::sql(&table, scratch),
+        "counter" => Some(WorkloadKind::Counter {
+            keys: keys(&table),
+            add: table.get("add", (1, 5), |item| counts(item, 1_000_000, "an addition is at least 1: bounds need it")),
+            reads: share(&table, "reads", 20),
+        }),
+        "register" => Some(WorkloadKind::Register {
+            keys: keys(&table),
+            values: table.get("values", 5, |item| item.count(2, 1_000_000)),
+            reads: share(&table, "reads", 50),
+            compare_and_set: share(&table, "compare_and_set", 50),
+        }),
+        "append" => Some(WorkloadKind::Append {
+            keys: keys(&table),
+            layout: table.get("layout", Layout::Text, |item| item.word(LAYOUTS)),
+            length: table.get("length", (1, 4), |item| counts(item, 16, "a transaction has 1 to 16 parts")),
+            reads: share(&table, "reads", 50),
+        }),
+        _ => mix::sql(&table, context),
     };
     table.finish();
     Some(Workload { clients, amount: amount?, kind: kind? })
+}
+
+fn keys(table: &Table<'_>) -> u32 {
+    table.get("keys", 5, |item| item.count(1, 1000))
+}
+
+/// A chance that leaves room for the opposite: a workload that only reads changes nothing, and one that never does sees
+/// nothing.
+fn share(table: &Table<'_>, key: &'static str, percent: u32) -> Probability {
+    table.get(key, Probability(percent * 10_000), |item| item.parse(value::probability))
+}
+
+/// A range of whole numbers from 1 to `most`.
+fn counts(item: &Item<'_>, most: u32, label: &str) -> Option<(u32, u32)> {
+    let (first, last) = item.parse(value::integer_range)?;
+    match (u32::try_from(first), u32::try_from(last)) {
+        (Ok(first @ 1..), Ok(last)) if last <= most => Some((first, last)),
+        _ => item.wrong(Wrong::new("is out of range", label, format!("both ends must lie between 1 and {most}"))),
+    }
 }
 
 fn amount(table: &Table<'_>, phases: &Phases) -> Option<Amount> {

@@ -3,15 +3,19 @@
 //! An operation's contents depend on its workload and its number only, never on who sends it or when: so with a fixed
 //! number of commuting operations the final tables are the same on every run of every system.
 
+pub mod append;
 mod bank;
 pub mod bank_schema;
+pub mod counter;
+pub mod register;
 mod setup;
 mod sql;
+pub mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, ReadLevel, Request};
+use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Request, Statement, Value};
 use lockstep_node::client::{Client, Failure, Patience, Resend, Transport};
 
 use crate::choice::Stream;
@@ -27,10 +31,30 @@ const PATIENCE: Patience =
     Patience { call: Duration::from_secs(1), pause: Duration::from_millis(20), attempts: u32::MAX };
 
 /// One operation: what is asked, and whether asking twice would count twice.
-struct Asked {
+pub(crate) struct Asked {
     batch: Batch,
     read: bool,
     resend: Resend,
+}
+
+impl Asked {
+    /// The command that asks it.
+    pub(crate) fn command(self) -> Command {
+        match self.read {
+            true => Command::Query(self.batch, ReadLevel::Strong),
+            false => Command::Execute(self.batch),
+        }
+    }
+
+    /// A batch that reads. However often it is sent, it changes nothing.
+    fn read(statements: Vec<Statement>) -> Asked {
+        Asked { batch: Batch { statements, atomic: true }, read: true, resend: Resend::Idempotent }
+    }
+
+    /// A batch that writes, and would write something else if it were executed twice.
+    fn write(statements: Vec<Statement>) -> Asked {
+        Asked { batch: Batch { statements, atomic: true }, read: false, resend: Resend::Never }
+    }
 }
 
 /// Adds the clients of all workloads to the world.
@@ -80,16 +104,47 @@ async fn work(client: SimClient, world: World, place: u32, workload: Workload, p
             return;
         }
         let entity = u64::from(place) << 40 | number;
-        let asked = match &workload.kind {
-            WorkloadKind::Bank { accounts, .. } => {
-                bank::operation(&mut world.lock().stream("workload.bank", entity), number, *accounts)
-            }
-            WorkloadKind::Sql { mix, values } => {
-                sql::operation(&mut world.lock().stream("workload.sql", entity), mix, values)
-            }
-        };
+        let asked = operation(&world, &workload.kind, entity, number);
         perform(&mut client, place, number, asked).await;
         number += u64::from(workload.clients);
+    }
+}
+
+/// The operation of this number.
+fn operation(world: &World, kind: &WorkloadKind, entity: u64, number: u64) -> Asked {
+    let stream = |site| world.lock().stream(site, entity);
+    match kind {
+        WorkloadKind::Bank { accounts, .. } => bank::operation(&mut stream("workload.bank"), number, *accounts),
+        WorkloadKind::Counter { keys, add, reads } => {
+            counter::operation(&mut stream("workload.counter"), *keys, *add, *reads).into()
+        }
+        WorkloadKind::Register { keys, values, reads, compare_and_set } => {
+            register::operation(&mut stream("workload.register"), *keys, *values, *reads, *compare_and_set).into()
+        }
+        WorkloadKind::Append { keys, layout, length, reads } => {
+            let shape = append::Shape { keys: *keys, length: *length, reads: *reads };
+            append::operation(&mut stream("workload.append"), number, &shape).asked(*layout)
+        }
+        WorkloadKind::Sql { mix, values } => sql::operation(&mut stream("workload.sql"), mix, values),
+    }
+}
+
+/// Adds a client for each workload that judges what clients read: it reads everything once. Without that no client would
+/// see what the last writes became. To be called after the heal.
+pub fn read_once_more(world: &World, scenario: &Scenario) {
+    for (place, workload) in scenario.workloads.iter().enumerate() {
+        let asked = match workload.kind {
+            WorkloadKind::Counter { .. } => counter::Counting::ReadAll.into(),
+            WorkloadKind::Register { .. } => register::Access::ReadAll.into(),
+            WorkloadKind::Append { layout, .. } => append::Transaction::ReadAll.asked(layout),
+            WorkloadKind::Bank { .. } | WorkloadKind::Sql { .. } => continue,
+        };
+        let place = place as u32;
+        let number = world.lock().ledger.history.next_number(place);
+        world.add_client(move |client| async move {
+            let machines = client.machines();
+            perform(&mut Client::new(client, machines, PATIENCE), place, number, asked).await;
+        });
     }
 }
 
@@ -113,9 +168,8 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
 
 /// Has an operation executed and writes down what came of it.
 async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) {
-    let command =
-        if asked.read { Command::Query(asked.batch, ReadLevel::Strong) } else { Command::Execute(asked.batch) };
-    let request = Request { session: None, command };
+    let resend = asked.resend;
+    let request = Request { session: None, command: asked.command() };
     let world = client.transport();
     let place = world.begin(Operation {
         client: world.number(),
@@ -124,10 +178,10 @@ async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, ask
         request: request.clone(),
         called: world.time(),
         attempts: 0,
-        resend: asked.resend,
+        resend,
         outcome: Outcome::Unknown { reason: "the run ended before it was answered".into() },
     });
-    let (attempts, result) = client.execute(&request, asked.resend).await;
+    let (attempts, result) = client.execute(&request, resend).await;
     let world = client.transport();
     let returned = world.time();
     if let Ok(reply) = &result {
@@ -156,4 +210,42 @@ fn weighted<'a, T>(stream: &mut Stream, of: &'a [T], weight: impl Fn(&T) -> u32)
             None => true,
         })
         .expect("the draw is below the total weight")
+}
+
+/// The batch of a request, whatever it is for.
+fn batch(request: &Request) -> &Batch {
+    match &request.command {
+        Command::Execute(batch) | Command::Query(batch, _) => batch,
+    }
+}
+
+/// The values of a statement's parameters, if they are whole numbers given in order.
+fn integers(statement: &Statement) -> Option<Vec<i64>> {
+    match &statement.parameters {
+        Parameters::Positional(values) => values.iter().map(integer).collect(),
+        Parameters::Named(_) => None,
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    if let Value::Integer(number) = value { Some(*number) } else { None }
+}
+
+/// A key and its value in each row of the first result, if that is what the rows hold.
+pub(crate) fn pairs(reply: &Reply) -> Option<Vec<(i64, i64)>> {
+    pairs_of(reply.results.first()?.as_ref().ok()?.rows.iter())
+}
+
+/// A key and its value in each row, if that is what the rows hold.
+pub(crate) fn pairs_of<'r>(rows: impl Iterator<Item = &'r Vec<Value>>) -> Option<Vec<(i64, i64)>> {
+    let pair = |row: &Vec<Value>| match row[..] {
+        [Value::Integer(key), Value::Integer(value)] => Some((key, value)),
+        _ => None,
+    };
+    rows.map(pair).collect()
+}
+
+/// How many rows the first statement changed; `None` if it failed.
+pub(crate) fn changed(reply: &Reply) -> Option<u64> {
+    Some(reply.results.first()?.as_ref().ok()?.rows_affected)
 }

@@ -10,8 +10,8 @@ use lockstep_node::api::{Batch, Command, Request, Statement};
 use lockstep_node::client::{Client, Failure, Resend};
 
 use super::PATIENCE;
-use super::bank_schema::bank_schema;
-use crate::scenario::model::{Scenario, WorkloadKind};
+use super::tables;
+use crate::scenario::model::Scenario;
 use crate::world::World;
 
 /// How many statements travel together.
@@ -36,13 +36,10 @@ pub fn setup(world: &World, scenario: &Scenario) -> Setup {
     result
 }
 
-/// The statements: those of the bank, if there is one, then the scenario's own.
+/// The statements: those of the workloads, then the scenario's own.
 fn statements(scenario: &Scenario) -> Vec<String> {
-    let bank = scenario.workloads.iter().find_map(|workload| match workload.kind {
-        WorkloadKind::Bank { accounts, balance } => Some(bank_schema(accounts, balance)),
-        WorkloadKind::Sql { .. } => None,
-    });
-    bank.into_iter().flatten().chain(scenario.schema.iter().cloned()).collect()
+    let brought = scenario.workloads.iter().flat_map(|workload| tables::filled(&workload.kind));
+    brought.chain(scenario.schema.iter().cloned()).collect()
 }
 
 async fn run(mut client: Client<crate::world::SimClient>, statements: Vec<String>) -> Result<(), String> {

@@ -1,0 +1,13 @@
+CREATE TABLE notes(
+  id INTEGER PRIMARY KEY,
+  body TEXT NOT NULL,
+  picture BLOB NOT NULL,
+  version INTEGER NOT NULL DEFAULT 1
+);
+CREATE TABLE revisions(
+  note INTEGER NOT NULL REFERENCES notes ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (note, version)
+) WITHOUT ROWID;
+CREATE INDEX notes_by_body ON notes(body COLLATE NOCASE, length(picture));
