@@ -109,7 +109,8 @@ pub struct RunArguments {
 Examples:
   cargo sim replay scenarios/power/leader.toml --seed 7
   cargo sim replay scenarios/power/leader.toml --seed 7 --from 0.9s --until 1.2s
-  cargo sim replay scenarios/power/leader.toml --seed 7 --node n3 --only raft,log")]
+  cargo sim replay scenarios/power/leader.toml --seed 7 --node n3 --only raft,log
+  cargo sim replay scenarios/consistency/append-text.toml --seed 7 --elle history.json")]
 pub struct ReplayArguments {
     /// The scenario file
     pub file: PathBuf,
@@ -131,6 +132,9 @@ pub struct ReplayArguments {
     /// Show only these families of events, separated by commas: client, disk, fault, log, network, raft, sqlite, world
     #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Also write what the clients of append workloads saw to this file, one JSON object a line, as Elle reads it
+    #[arg(long, value_name = "FILE")]
+    pub elle: Option<PathBuf>,
 }
 
 /// A simulated time, as scenarios write it.

@@ -1,5 +1,6 @@
 //! `replay`: one run in every detail, then its verdict.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::arguments::ReplayArguments;
@@ -8,6 +9,7 @@ use super::output::{Failure, Output};
 use super::trace;
 use crate::cases;
 use crate::report::{self, FAMILIES, Line};
+use crate::run::Run;
 use crate::simulate::{Options, simulate};
 use crate::status::Status;
 use crate::systems::System;
@@ -31,6 +33,9 @@ pub fn replay(
     let system = systems.iter().find(|system| system.name() == case.system).expect("the case's system exists");
 
     let run = simulate(*system, &scenario, arguments.seed, &Options { details: true, ..Options::default() });
+    if let Some(file) = &arguments.elle {
+        write_elle(&run, file)?;
+    }
     let lines = report::trace(&run, &|datagram| system.describe(datagram));
     out.text(&trace::render(lines.iter().filter(|line| shown.shows(line)), &arguments.only))?;
 
@@ -38,6 +43,15 @@ pub fn replay(
     let answer = confirm(&task.job, Answer::of(&run, Wants::default()))?;
     out.verdict(&case.name(), arguments.seed, &answer, &case.replay(arguments.seed))?;
     Ok(answer.status)
+}
+
+fn write_elle(run: &Run, file: &Path) -> Result<(), Failure> {
+    let shown = file.display();
+    let history = report::elle::elle(&run.evidence);
+    if history.is_empty() {
+        return Err(Failure::bad("--elle: no client appended anything; choose a scenario with an append workload"));
+    }
+    std::fs::write(file, history).map_err(|error| Failure::bad(format_args!("--elle: {shown}: {error}")))
 }
 
 /// What part of the run is shown. Families are picked by the trace itself.

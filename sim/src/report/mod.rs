@@ -1,5 +1,6 @@
 //! What people and programs read of a run.
 
+pub mod elle;
 pub mod json;
 pub mod palette;
 pub mod short;
