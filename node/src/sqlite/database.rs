@@ -109,7 +109,8 @@ impl Database {
         self.random.seed(seed);
     }
 
-    /// Does something with a user's statement: see [`Authorizer::as_user`].
+    /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked by the authorizer. Also
+    /// returns what that saw.
     pub fn as_user<'a, T>(&'a self, work: impl FnOnce(&'a Connection) -> T) -> (T, Seen) {
         self.authorizer.as_user(|| work(&self.connection))
     }
