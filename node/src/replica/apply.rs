@@ -95,6 +95,8 @@ impl<R: Rules> Applier<R> {
         let done = outcome.0.downcast::<Done<R>>().expect("only this applier starts jobs");
         assert!(self.idle.is_none(), "two jobs ran at once");
         self.wal_frames = done.state_machine.wal_frames();
+        // A log that SQLite has begun anew holds nothing of what was left.
+        self.frames_left = self.frames_left.min(self.wal_frames);
         self.idle = Some(done.state_machine);
         match done.outcome? {
             Step::Applied(entries) => entries.into_iter().for_each(|entry| self.executed(host, entry, requests)),
