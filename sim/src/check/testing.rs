@@ -14,7 +14,7 @@ use lockstep_node::state_machine::Command as LogCommand;
 
 use super::Check;
 use crate::history::{History, Operation, Outcome};
-use crate::record::{FaultRecord, Machine, Phase, Recorded, What};
+use crate::record::{FaultRecord, Harm, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
 use crate::scenario::model::{self, *};
 use crate::workload::Asked;
@@ -291,9 +291,24 @@ pub(crate) fn expect_progress(evidence: &mut Evidence, commits: u64) {
     Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress = Some(progress);
 }
 
-/// A fault, the scenario's first, that strikes or ends.
+/// A fault, the scenario's first, that strikes or ends. It harms the machines that its words name, and cuts the links:
+/// `n1–n2` in both directions, `n1→n2` in one.
 pub(crate) fn fault(seconds: f64, struck: bool, text: &str) -> Recorded {
-    at(seconds, What::Fault(FaultRecord { event: 0, struck, text: text.into() }))
+    let mut harm = Harm::default();
+    for word in text.split_whitespace().filter(|_| struck) {
+        let link = |by| word.split_once(by).map(|(one, other)| (machine(one), machine(other)));
+        match (link('–'), link('→')) {
+            (Some((one, other)), _) => harm.cut.extend([(one, other), (other, one)]),
+            (None, Some(way)) => harm.cut.push(way),
+            (None, None) if word.starts_with('n') => harm.machines.push(machine(word)),
+            (None, None) => {}
+        }
+    }
+    at(seconds, What::Fault(FaultRecord { event: 0, struck, text: text.into(), harm }))
+}
+
+fn machine(label: &str) -> Machine {
+    Machine::of_label(label).expect("a test names machines that exist")
 }
 
 /// A power cut of the leader at two seconds, on this line of the file.

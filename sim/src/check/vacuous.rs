@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::check::testing::{acknowledged_transfer, at, bank_evidence, power_cut_event};
-    use crate::record::Machine;
+    use crate::record::{Harm, Machine};
     use crate::scenario::model::Selector;
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         Arc::get_mut(&mut evidence.scenario).unwrap().events = events.collect();
         evidence.struck = vec![true; 4];
         evidence.bites = vec![0, 0, 5, 0];
-        let strikes = |event| at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new() }));
+        let strikes = |event| at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new(), harm: Harm::default() }));
         evidence.records.extend([strikes(0), at(2.0, What::Down(Machine(0), Down::Killed)), strikes(1)]);
         let reasons = vacuous(&evidence);
         assert_eq!(reasons.len(), 2, "{reasons:?}");

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::effects::{Effect, Step, describe};
+use super::effects::{Effect, Step, harm};
+use super::words::describe;
 use super::{Event, State, entity};
 use crate::choice::Stream;
 use crate::disk::Strike;
-use crate::record::{FaultRecord, What};
+use crate::record::{FaultRecord, Harm, What};
 use crate::scenario::model::{self, Fault, Scenario, Trigger};
 use crate::trace::Trace;
 
@@ -142,7 +143,7 @@ impl State {
             self.future.push(self.now + step.after, entity::FAULT | place as u64, event);
         }
         self.faults.list[place].steps = steps;
-        self.record(What::Fault(FaultRecord { event: place, struck: true, text }));
+        self.record(What::Fault(FaultRecord { event: place, struck: true, text, harm: harm(&at_once) }));
         at_once
     }
 
@@ -157,8 +158,9 @@ impl State {
             let in_force = effects.iter().position(|active| *active == effect);
             effects.remove(in_force.expect("a step ends what an earlier one began"));
         }
+        let harm = harm(effects);
         let text = format!("{}: {}{}", fault.event.fault.name(), if begins { "" } else { "end of " }, effect.words());
-        self.record(What::Fault(FaultRecord { event: place, struck: begins, text }));
+        self.record(What::Fault(FaultRecord { event: place, struck: begins, text, harm }));
         Some((effect, begins))
     }
 
@@ -172,7 +174,7 @@ impl State {
         if let Fault::Messages { .. } = fault.event.fault {
             text += &format!(", which met {}", fault.bites);
         }
-        self.record(What::Fault(FaultRecord { event: place, struck: false, text }));
+        self.record(What::Fault(FaultRecord { event: place, struck: false, text, harm: Harm::default() }));
         effects
     }
 

@@ -28,6 +28,7 @@ mod machine;
 mod pump;
 mod select;
 mod traffic;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

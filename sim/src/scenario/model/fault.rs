@@ -237,10 +237,4 @@ impl Fault {
             Fault::StallDisk(_) => "stall-disk",
         }
     }
-
-    /// Whether it cuts links as a whole.
-    pub fn cuts_links(&self) -> bool {
-        use Fault::{Bridge, Cut, Isolate, Partition, Ring};
-        matches!(self, Partition(_) | Cut { .. } | Bridge { .. } | Ring { .. } | Isolate { .. })
-    }
 }
