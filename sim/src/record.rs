@@ -111,6 +111,8 @@ pub enum Phase {
     Setup,
     /// Clients work, faults strike.
     Faults,
+    /// A core is healed and the rest stays broken; the core must converge.
+    Core,
     /// Everything is healed; the cluster must converge.
     Settle,
     /// Replicas are compared.

@@ -112,7 +112,12 @@ pub(crate) fn scenario() -> Scenario {
             links: Vec::new(),
         },
         clock: Clock { offset_ns: ClockError::UpTo(0), drift_ppm: ClockError::UpTo(0) },
-        disk: Disk { fsync: millis(1), access: millis(0), power_cut: PowerCut { lost: never, torn: never } },
+        disk: Disk {
+            fsync: millis(1),
+            access: millis(0),
+            power_cut: PowerCut { lost: never, torn: never },
+            budget: None,
+        },
         schema: Vec::new(),
         workloads: vec![Workload {
             clients: 2,
@@ -121,7 +126,8 @@ pub(crate) fn scenario() -> Scenario {
         }],
         invariants: Vec::new(),
         events: Vec::new(),
-        phases: Phases { faults: None, settle: Duration::from_secs(5) },
+        nemeses: Vec::new(),
+        phases: Phases { faults: None, core: None, settle: Duration::from_secs(5) },
         finals: Vec::new(),
         expect: Expect::default(),
         limits: Limits { time: Duration::from_secs(60), events: 1_000_000 },
@@ -145,6 +151,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         log: BTreeMap::new(),
         counts: Counts::default(),
         ended: Duration::from_secs(10),
+        core: None,
         settled_after: Some(Duration::from_millis(480)),
         gave_up: None,
         struck: Vec::new(),
@@ -288,7 +295,7 @@ pub(crate) fn with_invariant(evidence: &mut Evidence, found: &[Result<Value, Str
 /// Demands so many commits in the first five seconds.
 pub(crate) fn expect_progress(evidence: &mut Evidence, commits: u64) {
     let progress = model::Progress { commits, from: Duration::ZERO, to: Duration::from_secs(5) };
-    Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress = Some(progress);
+    Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress.push(progress);
 }
 
 /// A fault, the scenario's first, that strikes or ends. It harms the machines that its words name, and cuts the links:
@@ -315,5 +322,5 @@ fn machine(label: &str) -> Machine {
 pub(crate) fn power_cut_event(line: u32) -> model::Event {
     let at = Duration::from_secs(2);
     let fault = Fault::PowerCut(vec![Selector::Leader]);
-    model::Event { trigger: Trigger::At(at, at), fault, lasts: Some(Duration::from_secs(1)), line }
+    model::Event { trigger: Trigger::At(at, at), fault, lasts: Some(Duration::from_secs(1)), nemesis: None, line }
 }

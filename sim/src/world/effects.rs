@@ -109,7 +109,10 @@ impl State {
                 let machines = self.resolve_one(place, target)?;
                 return Some(self.swizzle(place, machines, *one_way, lasts));
             }
-            Fault::PowerCut(target) => self.each(place, target, Effect::PowerCut)?,
+            Fault::PowerCut(target) => {
+                let machines = self.resolve_one(place, target)?;
+                self.within_budget(machines)?.into_iter().map(Effect::PowerCut).collect()
+            }
             Fault::Kill(target) | Fault::Restart(target) => {
                 self.up(place, target)?.into_iter().map(Effect::Kill).collect()
             }
@@ -133,6 +136,15 @@ impl State {
         let machines = self.resolve_one(place, target)?;
         let up = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
         machines.iter().any(up).then_some(machines)
+    }
+
+    /// As many of the machines as may lose data beside those that lack power already; `None` if none may.
+    fn within_budget(&self, mut machines: Vec<Machine>) -> Option<Vec<Machine>> {
+        let Some(budget) = self.scenario.disk.budget else { return Some(machines) };
+        let out = self.faults.without_power();
+        machines.retain(|machine| !out.contains(machine));
+        machines.truncate((budget as usize).saturating_sub(out.len()));
+        (!machines.is_empty()).then_some(machines)
     }
 
     fn each(&mut self, place: usize, target: &[Selector], effect: impl Fn(Machine) -> Effect) -> Option<Vec<Effect>> {

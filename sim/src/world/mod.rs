@@ -21,6 +21,7 @@ mod client;
 mod effects;
 mod event;
 mod faults;
+mod heal;
 mod heap;
 mod host;
 mod ledger;
@@ -52,6 +53,7 @@ pub use pump::Limit;
 use calls::Calls;
 use event::Event;
 use faults::Faults;
+use heal::Rest;
 use heap::Heap;
 use ledger::Ledger;
 use machine::Node;
@@ -75,6 +77,7 @@ pub struct State {
     calls: Calls,
     traffic: Traffic,
     faults: Faults,
+    rest: Rest,
     /// What happened.
     pub ledger: Ledger,
     /// The phase that the run is in.
@@ -106,6 +109,7 @@ impl World {
             calls: Calls::default(),
             traffic: Traffic::default(),
             faults: Faults::new(scenario, seed, trace),
+            rest: Rest::default(),
             ledger: Ledger::new(checks),
             phase: Phase::Setup,
             quiet_since: Duration::ZERO,
