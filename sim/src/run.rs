@@ -97,8 +97,12 @@ pub struct Counts {
     pub events: u64,
     /// Peer messages that were sent.
     pub messages: u64,
-    /// Peer messages that loss or a cut dropped.
+    /// Peer messages that did not arrive: lost by chance or by a fault, or for lack of room before a link.
     pub messages_dropped: u64,
+    /// Those of them that were lost by chance.
+    pub messages_lost: u64,
+    /// Peer messages that crossed a link whose bandwidth has a bound.
+    pub messages_throttled: u64,
     /// Peer messages that arrived twice.
     pub messages_duplicated: u64,
     /// Peer messages that later ones overtook.
@@ -117,6 +121,8 @@ pub struct Counts {
     pub sql_errors: u64,
     /// Leaders that were elected.
     pub elections: u64,
+    /// Machines whose wall clocks do not show the true time when the faults begin.
+    pub clocks_wrong: u64,
 }
 
 /// What one check says of a run.
