@@ -9,7 +9,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 use lockstep_sim::check::PROPERTIES;
 use lockstep_sim::run::Finding;
-use lockstep_sim::scenario::model::{ClockError, Probability, Scenario};
+use lockstep_sim::scenario::model::{ClockError, Event, Probability, Scenario};
 use lockstep_sim::scenario::{self, Known};
 use lockstep_sim::simulate::{Options, SETTINGS, simulate};
 use lockstep_sim::systems;
@@ -18,6 +18,9 @@ use lockstep_sim::trace::Trace;
 
 /// A seed of these has each of a scenario's nemeses.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=40;
+
+/// So many strikes of a nemesis are no bad luck.
+const STRIKES: usize = 4;
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace");
@@ -72,8 +75,11 @@ fn settings(scenario: &Scenario) -> Vec<&'static str> {
     SETTINGS.into_iter().filter(changes).collect()
 }
 
-/// Whether a seed has a fault of this kind, or the setting has an effect on all seeds.
+/// Whether a seed has enough faults of this kind, or the setting has an effect on all seeds.
 fn has(scenario: &Scenario, seed: u64, blunt: &str) -> bool {
-    let lowered = scenario::lower(scenario, seed, &Trace::default());
-    SETTINGS.contains(&blunt) || lowered.events.iter().any(|event| event.fault.name() == blunt)
+    let events = scenario::lower(scenario, seed, &Trace::default()).events;
+    let of_kind = |event: &&Event| event.fault.name() == blunt;
+    let strikes = |nemesis| events.iter().filter(of_kind).filter(|event| event.nemesis == Some(nemesis)).count();
+    SETTINGS.contains(&blunt)
+        || events.iter().filter(of_kind).any(|event| event.nemesis.is_none_or(|nemesis| strikes(nemesis) >= STRIKES))
 }

@@ -90,6 +90,9 @@ fn remedy(event: &Event) -> String {
     }
 }
 
+/// So many strikes of a nemesis must have changed something: that none of fewer did may be bad luck.
+const STRIKES: usize = 3;
+
 /// Faults that struck and changed nothing, each judged by itself, and nemeses none of whose strikes changed anything.
 fn toothless(evidence: &Evidence) -> Vec<String> {
     let harmful = harmful(evidence);
@@ -98,9 +101,10 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
         _ => evidence.bites.get(*place) != Some(&0),
     };
     let struck = |place: &usize| evidence.struck.get(*place) == Some(&true);
-    let idle = groups(evidence).into_iter().filter(|(_, places)| {
-        let mut strikes = places.iter().filter(|place| struck(place)).peekable();
-        strikes.peek().is_some() && !strikes.any(bit)
+    let idle = groups(evidence).into_iter().filter(|(event, places)| {
+        let strikes: Vec<&usize> = places.iter().filter(|place| struck(place)).collect();
+        let least = if event.nemesis.is_some() { STRIKES } else { 1 };
+        strikes.len() >= least && !strikes.into_iter().any(bit)
     });
     idle.map(|(event, _)| format!("{} {}", named(event), why_idle(&event.fault))).collect()
 }
