@@ -11,7 +11,7 @@ use lockstep_node::state_machine::Command;
 use crate::history::History;
 use crate::record::{Machine, Recorded};
 use crate::scenario::model::Scenario;
-use crate::systems::Logged;
+use crate::systems::{Logged, Reopened};
 
 /// The evidence of a run, complete once the world has stopped.
 #[derive(Debug)]
@@ -75,6 +75,9 @@ pub struct Replica {
     /// The entries of its log that would survive a loss of power now, or why it could not boot then; `None` for a system
     /// without a log.
     pub durable_log: Option<Result<Vec<Logged>, String>>,
+    /// What its database holds once its machine has lost power, after all else was read, or why it cannot be opened then.
+    /// Asked of one machine, drawn. `None` if it has no database yet, or for a system whose databases do not know.
+    pub reopened: Option<Result<Reopened, String>>,
     /// The applied index, for a system that has one.
     pub applied: Option<u64>,
     /// Whether its process is up at the end.
