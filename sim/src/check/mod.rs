@@ -20,6 +20,7 @@ mod linearizable;
 mod list_append;
 mod log_matching;
 mod logs;
+mod migrated;
 mod model;
 mod model_replay;
 mod moments;
@@ -58,6 +59,7 @@ pub const PROPERTIES: &[&str] = &[
     "counter-bounds",
     "linearizable",
     "list-append",
+    "migrated",
     "invariants",
     "settled",
     "integrity",
@@ -82,6 +84,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(counter_bounds::CounterBounds),
         Box::new(linearizable::Linearizable),
         Box::new(list_append::ListAppend),
+        Box::new(migrated::Migrated),
         Box::new(invariants::Invariants),
         Box::new(settled::Settled),
         Box::new(integrity::Integrity),

@@ -1,6 +1,6 @@
 //! Reasons why a run that violates nothing says nothing.
 
-use super::linearizable;
+use super::{linearizable, migrated};
 use crate::history::Outcome;
 use crate::record::{Down, FaultRecord, Recorded, What};
 use crate::run::Evidence;
@@ -9,7 +9,7 @@ use crate::scenario::model::{Event, Fault, Trigger};
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
     let nothing_asked = [idle_workloads(evidence), unstruck(evidence), toothless(evidence)].concat();
-    [nothing_asked, unreached(evidence), empty(evidence), undecided(evidence)].concat()
+    [nothing_asked, migrated::missing(evidence), unreached(evidence), empty(evidence), undecided(evidence)].concat()
 }
 
 /// What a check gave up on.

@@ -9,7 +9,7 @@ use super::model::{Mixed, Template, WorkloadKind};
 use super::reader::{Item, Table, nearest};
 use super::report::Source;
 use super::schema;
-use super::scratch::{Checked, Scratch};
+use super::scratch::{Checked, Refused, Scratch, split};
 use super::value::Wrong;
 use super::values;
 
@@ -21,8 +21,10 @@ const EXAMPLE: &str = "{ sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }";
 pub struct Context<'a> {
     /// The folder of the scenario, in which files are looked up.
     pub folder: &'a Path,
-    /// A database with the scenario's tables; none where they are wrong.
-    pub scratch: Option<&'a Scratch>,
+    /// Databases with the scenario's tables before and after each step of its migration; none where they are wrong.
+    pub stages: &'a [Scratch],
+    /// The statements of those steps.
+    pub steps: &'a [Vec<String>],
 }
 
 /// The kind `sql`.
@@ -99,6 +101,11 @@ struct Checker<'a> {
     used: BTreeSet<String>,
 }
 
+/// Whether a statement is refused since a table is not there. At another stage it may be there, and the reason a better one.
+fn lacks_a_table(checked: &Result<Checked, Refused>) -> bool {
+    matches!(checked, Err(refused) if refused.message.starts_with("no such table"))
+}
+
 /// Where a statement stands.
 enum Place<'a> {
     /// In the scenario: it is the text of this value.
@@ -121,7 +128,10 @@ impl Checker<'_> {
     /// The statements of a file, each with whether it only reads.
     fn in_file(&mut self, item: &Item<'_>) -> Option<Vec<(Template, bool)>> {
         let file = schema::beside(item, self.context.folder, "the file of statements")?;
-        let places = self.context.scratch?.split(&file.text);
+        if self.context.stages.is_empty() {
+            return None;
+        }
+        let places = split(self.context.stages, &file.text);
         if places.is_empty() {
             return item.wrong(Wrong::brief("is empty", "an operation has a statement at least"));
         }
@@ -133,9 +143,12 @@ impl Checker<'_> {
         statements.into_iter().collect()
     }
 
-    /// A statement, and whether it only reads.
+    /// A statement, and whether it only reads. It must be valid at some stage: clients of the old tables and of the new
+    /// ones work side by side.
     fn statement(&mut self, text: &str, place: &Place<'_>) -> Option<(Template, bool)> {
-        let checked = match self.context.scratch?.prepare_check(text) {
+        let (good, bad): (Vec<_>, Vec<_>) =
+            self.context.stages.iter().map(|stage| stage.prepare_check(text)).partition(Result::is_ok);
+        let checked = match good.into_iter().chain(bad.into_iter().min_by_key(lacks_a_table)).next()? {
             Ok(checked) => checked,
             Err(refused) => {
                 place.wrong(text, refused.at, "this statement is refused".to_owned(), refused.message, None);

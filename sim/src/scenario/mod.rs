@@ -11,6 +11,7 @@ mod expect;
 mod fault;
 mod machines;
 pub mod marks;
+mod migrate;
 mod mix;
 pub mod model;
 mod network;

@@ -257,6 +257,13 @@ pub enum WorkloadKind {
         /// The values from which named parameters are drawn.
         values: BTreeMap<String, Values>,
     },
+    /// Changes of the schema, one after the other, by one client.
+    Migrate {
+        /// The statements of each step: they are executed as one atomic batch.
+        steps: Vec<Vec<String>>,
+        /// The least and the most time before each step.
+        pause: (Duration, Duration),
+    },
 }
 
 impl WorkloadKind {
@@ -268,6 +275,15 @@ impl WorkloadKind {
             WorkloadKind::Register { .. } => "register",
             WorkloadKind::Append { .. } => "append",
             WorkloadKind::Sql { .. } => "sql",
+            WorkloadKind::Migrate { .. } => "migrate",
+        }
+    }
+
+    /// The most time that its pauses may take together; only a migration has any.
+    pub fn pauses_max(&self) -> Duration {
+        match self {
+            WorkloadKind::Migrate { steps, pause: (_, longest) } => *longest * steps.len() as u32,
+            _ => Duration::ZERO,
         }
     }
 }

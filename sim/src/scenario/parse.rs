@@ -11,7 +11,7 @@ use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
-use super::{event, expect, machines, network, schema, syntax, workload};
+use super::{event, expect, machines, migrate, network, schema, syntax, workload};
 
 /// The names that a scenario may use and that are defined elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,8 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
     let around = Around { voters: cluster.voters, kinds };
     let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root));
-    let context = Context { folder: &origin.folder, scratch: scratch.as_ref() };
+    let (steps, stages) = migrate::steps(&root, &origin.folder, scratch);
+    let context = Context { folder: &origin.folder, stages: &stages, steps: &steps };
     let scenario = Scenario {
         name: origin.name.clone(),
         path: origin.path.clone(),
@@ -80,9 +81,9 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         network: network::network(&root, cluster.voters),
         clock: machines::clock(&root, cluster.voters),
         workloads: workload::workloads(&root, &phases, context),
-        invariants: expect::invariants(&root, scratch.as_ref()),
+        invariants: expect::invariants(&root, stages.last()),
         events: event::events(&root, &phases, &around),
-        finals: expect::finals(&root, scratch.as_ref()),
+        finals: expect::finals(&root, stages.last()),
         expect: expect::expect(&root, &phases, &cluster.system, known),
         limits: machines::limits(&root, &phases),
         cluster,

@@ -75,7 +75,7 @@ impl Scratch {
             let whole = trimmed(script, begin..begin + text.len());
             end = begin + text.len();
             if statement.parameter_count() > 0 {
-                let message = "the schema is set up as it stands: its statements have no parameters".to_owned();
+                let message = "this is executed as it stands: nothing gives a parameter a value".to_owned();
                 return Err(Refused { message, at: trimmed(script, begin..script.len()) });
             }
             if let Err(error) = statement.query([]).and_then(|mut rows| while_rows(&mut rows)) {
@@ -83,21 +83,6 @@ impl Scratch {
             }
             statements.push(text.trim_matches(|c: char| c.is_whitespace() || c == ';').to_owned());
         }
-    }
-
-    /// Where the statements of a script stand, without the comments before them and the semicolons. Nothing is executed;
-    /// from a statement on that SQLite refuses, the rest is one.
-    pub fn split(&self, script: &str) -> Vec<Range<usize>> {
-        let mut statements = Vec::new();
-        let mut begin = code_begins(script, 0);
-        while begin < script.len() {
-            let is_whole = |end: &usize| self.ends_with_a_semicolon(&script[begin..=*end]);
-            let mut semicolons = script[begin..].match_indices(';').map(|(at, _)| begin + at);
-            let end = semicolons.find(is_whole).unwrap_or(script.len());
-            statements.push(begin..begin + script[begin..end].trim_end().len());
-            begin = code_begins(script, end);
-        }
-        statements
     }
 
     /// Whether a text is one statement that its last semicolon ends: that may also stand in a string, a trigger's body or a
@@ -137,6 +122,20 @@ impl Scratch {
         Ok(Checked { parameters, columns: statement.column_count(), reads: statement.readonly() })
     }
 
+    /// A database with the same tables, indexes, views and triggers, and no rows.
+    pub fn without_rows(&self) -> Scratch {
+        let query = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                     ORDER BY type = 'trigger', type = 'view', type = 'index', rowid";
+        let mut statement = self.connection.prepare(query).expect("the schema table has these columns");
+        let objects = statement.query_map([], |row| row.get::<_, String>(0)).expect("the query has no parameters");
+        let copy = Scratch::empty();
+        for object in objects {
+            let object = object.expect("a definition is text");
+            copy.connection.execute_batch(&object).expect("what one database accepted another one does");
+        }
+        copy
+    }
+
     /// The names of tables and views, in order.
     pub fn tables(&self) -> Vec<String> {
         let query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name";
@@ -144,6 +143,21 @@ impl Scratch {
         let names = statement.query_map([], |row| row.get(0)).expect("the query has no parameters");
         names.map(|name| name.expect("names are text")).collect()
     }
+}
+
+/// Where the statements of a script stand that are valid on one of these databases, without the comments before them and the
+/// semicolons. Nothing is executed; from a statement on that all of them refuse, the rest is one.
+pub fn split(databases: &[Scratch], script: &str) -> Vec<Range<usize>> {
+    let mut statements = Vec::new();
+    let mut begin = code_begins(script, 0);
+    while begin < script.len() {
+        let is_whole = |end: &usize| databases.iter().any(|one| one.ends_with_a_semicolon(&script[begin..=*end]));
+        let mut semicolons = script[begin..].match_indices(';').map(|(at, _)| begin + at);
+        let end = semicolons.find(is_whole).unwrap_or(script.len());
+        statements.push(begin..begin + script[begin..end].trim_end().len());
+        begin = code_begins(script, end);
+    }
+    statements
 }
 
 /// What reaches outside of the tables is not for clients, and must not reach the real disk from here.
@@ -207,7 +221,7 @@ fn message(error: &Error) -> String {
         other => other.to_string(),
     };
     match text.as_str() {
-        "interrupted" => "this takes too long: a schema sets up tables in well under a second".to_owned(),
+        "interrupted" => "this takes too long: tables are set up in well under a second".to_owned(),
         "not authorized" | "authorization denied" => {
             "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients".to_owned()
         }
@@ -246,14 +260,14 @@ mod tests {
     fn a_script_is_split_without_being_executed() {
         let script =
             "-- a; b\nINSERT INTO t VALUES('x;y', :a) ; ;\n/* c; */ DELETE FROM t -- d; e\n;\nSELECT a FROM t\n-- f;";
-        let scratch = Scratch::empty();
-        scratch.run("CREATE TABLE t(a, b)").unwrap();
-        let statements: Vec<&str> = scratch.split(script).into_iter().map(|at| &script[at]).collect();
+        let scratch = [Scratch::empty()];
+        scratch[0].run("CREATE TABLE t(a, b)").unwrap();
+        let statements: Vec<&str> = split(&scratch, script).into_iter().map(|at| &script[at]).collect();
         assert_eq!(statements[0], "INSERT INTO t VALUES('x;y', :a)");
         assert!(statements[1].starts_with("DELETE FROM t") && statements[2].starts_with("SELECT a FROM t"));
         assert_eq!(statements.len(), 3, "{statements:?}");
-        assert!(scratch.split("-- nothing\n").is_empty());
-        assert_eq!(scratch.split("SELECT x; SELECT 1").len(), 1, "the mistake is in what is left");
+        assert!(split(&scratch, "-- nothing\n").is_empty());
+        assert_eq!(split(&scratch, "SELECT x; SELECT 1").len(), 1, "the mistake is in what is left");
     }
 
     #[test]

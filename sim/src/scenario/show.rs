@@ -116,6 +116,10 @@ fn clock_error(error: &ClockError, most: impl Fn(u64) -> String, signed: impl Fn
 fn workload_table(out: &mut Writer, workload: &Workload) {
     out.header("[[workload]]");
     out.key("kind", quoted(workload.kind.name()));
+    if let WorkloadKind::Migrate { steps, pause: (shortest, longest) } = &workload.kind {
+        out.key("steps", list(steps.iter().map(|statements| quoted(statements.join(";\n")))));
+        return out.key("pause", quoted(write_moment(*shortest, *longest)));
+    }
     out.key("clients", workload.clients);
     match workload.amount {
         Amount::Ops(ops) => out.key("ops", ops),
@@ -149,6 +153,7 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
             let values = values.iter().map(|(name, values)| format!("{} = {}", quoted(name), drawn(values)));
             out.key("values", inline(values));
         }
+        WorkloadKind::Migrate { .. } => unreachable!("a migration has been shown"),
     }
 }
 
