@@ -1,5 +1,5 @@
--- A table is rebuilt, since SQLite can alter neither a constraint nor a type: the new one is made beside it and filled, the
--- old one is dropped, the new one takes its name, and the index and the trigger that went with the old one come back.
+-- A table is rebuilt, since SQLite cannot make one STRICT: the new one is made beside it and filled, the old one is dropped,
+-- the new one takes its name, and the index and the trigger that went with the old one come back.
 --
 -- This is for tables that no other one refers to: DROP TABLE deletes all rows first, and foreign keys cannot be switched off
 -- for it, since PRAGMA is refused (inside of a transaction SQLite would ignore it). v5-shops.sql shows what to do otherwise.

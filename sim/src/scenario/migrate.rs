@@ -46,11 +46,11 @@ fn step(item: &Item<'_>, number: usize, folder: &Path, tables: &Scratch) -> Opti
     let result = if item.key == "files" {
         let file = schema::beside(item, folder, "the file of a step")?;
         let refuse = |refused: Refused| item.wrong_in(&file, refused.at, title(), refused.message, None);
-        tables.run(&file.text).map_err(refuse)
+        tables.run_atomic(&file.text).map_err(refuse)
     } else {
         let text = item.text()?;
         let refuse = |refused: Refused| item.wrong_inside(&text, refused.at, title(), refused.message, None);
-        tables.run(&text).map_err(refuse)
+        tables.run_atomic(&text).map_err(refuse)
     };
     let statements = result.ok()?;
     match statements.is_empty() {

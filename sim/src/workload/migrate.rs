@@ -47,7 +47,10 @@ pub(crate) fn step(number: u64, statements: &[String]) -> Asked {
     let step = [Value::Integer(number as i64 + 1)];
     let (begin, finish) = (Statement::with(BEGIN, step.clone()), Statement::with(FINISH, step));
     let statements = statements.iter().map(Statement::new);
-    Asked { resend: Resend::Idempotent, ..Asked::write([begin].into_iter().chain(statements).chain([finish]).collect()) }
+    Asked {
+        resend: Resend::Idempotent,
+        ..Asked::write([begin].into_iter().chain(statements).chain([finish]).collect())
+    }
 }
 
 /// The migrating client's work: it pauses before each step, and ends with the fault phase or with a step that fails.
