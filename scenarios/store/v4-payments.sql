@@ -5,6 +5,7 @@
 -- for it, since PRAGMA is refused (inside of a transaction SQLite would ignore it). v5-shops.sql shows what to do otherwise.
 CREATE TABLE methods(name TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO methods VALUES ('card'), ('cash'), ('transfer');
+INSERT INTO methods SELECT DISTINCT method FROM payments WHERE true ON CONFLICT DO NOTHING;
 
 CREATE TABLE new_payments(
   id INTEGER PRIMARY KEY,
