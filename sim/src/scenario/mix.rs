@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::model::{Mixed, Template, WorkloadKind};
 use super::reader::{Item, Table, nearest};
 use super::report::Source;
-use super::schema;
+use super::{operations, schema};
 use super::scratch::{Checked, Refused, Scratch, split};
 use super::value::Wrong;
 use super::values;
@@ -29,16 +29,38 @@ pub struct Context<'a> {
 
 /// The kind `sql`.
 pub fn sql(table: &Table<'_>, context: Context<'_>) -> Option<WorkloadKind> {
-    let given = match table.find("values") {
+    let (mix, file, values) = (table.find("mix"), table.find("file"), table.find("values"));
+    match (mix, file) {
+        (Some(mix), None) => listed(&mix, values, context),
+        (None, Some(file)) => {
+            if let Some(values) = values {
+                let help = "say it in a comment of the file, on a line of its own: -- :item = 1..100";
+                values.contradicts(&file, "`values` is for a `mix`", "these are not its own", "the operations are here", help);
+                return None;
+            }
+            operations::operations(&file, context).map(|(mix, values)| WorkloadKind::Sql { mix, values })
+        }
+        (Some(mix), Some(file)) => {
+            let help = "keep `file` for a file of operations beside the scenario, or `mix` for operations in it";
+            mix.contradicts(&file, "the operations are given twice", "and here again", "here", help);
+            None
+        }
+        (None, None) => {
+            let help = format!("for instance mix = [{EXAMPLE}], or file = \"operations.sql\"");
+            table.wrong("the sql workload has no `mix`", "", help);
+            None
+        }
+    }
+}
+
+/// The operations of a `mix`, with what `values` says.
+fn listed(mix: &Item<'_>, values: Option<Item<'_>>, context: Context<'_>) -> Option<WorkloadKind> {
+    let given = match values {
         Some(item) => item.table("`values`")?.entries(),
         None => Vec::new(),
     };
     let values: BTreeMap<_, _> =
         given.iter().filter_map(|item| Some((item.key.clone(), values::read(item)?))).collect();
-    let Some(mix) = table.find("mix") else {
-        table.wrong("the sql workload has no `mix`", "", format!("for instance mix = [{EXAMPLE}]"));
-        return None;
-    };
     let items = mix.list()?;
     if items.is_empty() {
         return mix.wrong(Wrong::brief("is empty", "there is no operation to choose from"));
@@ -101,13 +123,26 @@ struct Checker<'a> {
     used: BTreeSet<String>,
 }
 
+/// Has SQLite look at a statement. It must be valid at some stage: clients of the old tables and of the new ones work side by
+/// side.
+pub fn check(stages: &[Scratch], text: &str, place: &Place<'_>) -> Option<Checked> {
+    let (good, bad): (Vec<_>, Vec<_>) = stages.iter().map(|stage| stage.prepare_check(text)).partition(Result::is_ok);
+    match good.into_iter().chain(bad.into_iter().min_by_key(lacks_a_table)).next()? {
+        Ok(checked) => Some(checked),
+        Err(refused) => {
+            place.wrong(text, refused.at, "this statement is refused".to_owned(), refused.message, None);
+            None
+        }
+    }
+}
+
 /// Whether a statement is refused since a table is not there. At another stage it may be there, and the reason a better one.
 fn lacks_a_table(checked: &Result<Checked, Refused>) -> bool {
     matches!(checked, Err(refused) if refused.message.starts_with("no such table"))
 }
 
 /// Where a statement stands.
-enum Place<'a> {
+pub enum Place<'a> {
     /// In the scenario: it is the text of this value.
     Here(&'a Item<'a>),
     /// In a file that this value names, at this byte.
@@ -143,18 +178,9 @@ impl Checker<'_> {
         statements.into_iter().collect()
     }
 
-    /// A statement, and whether it only reads. It must be valid at some stage: clients of the old tables and of the new
-    /// ones work side by side.
+    /// A statement, and whether it only reads.
     fn statement(&mut self, text: &str, place: &Place<'_>) -> Option<(Template, bool)> {
-        let (good, bad): (Vec<_>, Vec<_>) =
-            self.context.stages.iter().map(|stage| stage.prepare_check(text)).partition(Result::is_ok);
-        let checked = match good.into_iter().chain(bad.into_iter().min_by_key(lacks_a_table)).next()? {
-            Ok(checked) => checked,
-            Err(refused) => {
-                place.wrong(text, refused.at, "this statement is refused".to_owned(), refused.message, None);
-                return None;
-            }
-        };
+        let checked = check(self.context.stages, text, place)?;
         self.refuse_unknown(place, text, &checked);
         self.used.extend(checked.parameters.iter().cloned());
         Some((Template { sql: text.to_owned(), parameters: checked.parameters }, checked.reads))

@@ -15,6 +15,7 @@ mod migrate;
 mod mix;
 pub mod model;
 mod network;
+mod operations;
 mod parse;
 mod reader;
 pub mod report;

@@ -180,13 +180,37 @@ pub fn split(databases: &[Scratch], script: &str) -> Vec<Range<usize>> {
     let mut statements = Vec::new();
     let mut begin = code_begins(script, 0);
     while begin < script.len() {
-        let is_whole = |end: &usize| databases.iter().any(|one| one.ends_with_a_semicolon(&script[begin..=*end]));
+        let is_whole = |end: &usize| {
+            let prepares = || databases.iter().any(|one| one.ends_with_a_semicolon(&script[begin..=*end]));
+            boundary(&script[begin..*end]).is_some() || prepares()
+        };
         let mut semicolons = script[begin..].match_indices(';').map(|(at, _)| begin + at);
         let end = semicolons.find(is_whole).unwrap_or(script.len());
         statements.push(begin..begin + script[begin..end].trim_end().len());
         begin = code_begins(script, end);
     }
     statements
+}
+
+/// A statement that begins or ends a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// `BEGIN`.
+    Begin,
+    /// `COMMIT`, or `END`.
+    Commit,
+}
+
+/// Whether a statement begins or ends a transaction; no database of clients prepares one.
+pub fn boundary(statement: &str) -> Option<Boundary> {
+    let mut words = statement.split_whitespace().map(str::to_ascii_uppercase);
+    let boundary = match words.next()?.as_str() {
+        "BEGIN" => Boundary::Begin,
+        "COMMIT" | "END" => Boundary::Commit,
+        _ => return None,
+    };
+    let more = ["TRANSACTION", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"];
+    words.all(|word| more.contains(&word.as_str())).then_some(boundary)
 }
 
 /// What reaches outside of the tables is not for clients, and must not reach the real disk from here.
