@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::model::{Mixed, Template, WorkloadKind};
 use super::reader::{Item, Table, nearest};
 use super::report::Source;
-use super::{operations, schema};
 use super::scratch::{Checked, Refused, Scratch, split};
 use super::value::Wrong;
 use super::values;
+use super::{operations, schema};
 
 /// What a good operation looks like.
 const EXAMPLE: &str = "{ sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }";
@@ -35,7 +35,13 @@ pub fn sql(table: &Table<'_>, context: Context<'_>) -> Option<WorkloadKind> {
         (None, Some(file)) => {
             if let Some(values) = values {
                 let help = "say it in a comment of the file, on a line of its own: -- :item = 1..100";
-                values.contradicts(&file, "`values` is for a `mix`", "these are not its own", "the operations are here", help);
+                values.contradicts(
+                    &file,
+                    "`values` is for a `mix`",
+                    "these are not its own",
+                    "the operations are here",
+                    help,
+                );
                 return None;
             }
             operations::operations(&file, context).map(|(mix, values)| WorkloadKind::Sql { mix, values })

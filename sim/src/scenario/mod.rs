@@ -9,6 +9,7 @@ pub mod discover;
 mod event;
 mod expect;
 mod fault;
+mod given;
 mod machines;
 pub mod marks;
 mod migrate;
@@ -30,6 +31,7 @@ mod values;
 mod workload;
 
 pub use discover::discover;
+pub use given::{Given, SqlFiles};
 pub use parse::{Known, Origin, load, parse};
 pub use report::Report;
 pub use show::show;

@@ -7,6 +7,7 @@ use lockstep_node::api::Value;
 
 mod fault;
 
+use super::Given;
 pub use fault::{During, Event, Fault, MessageFault, Selector, Trigger};
 
 /// One scenario.
@@ -14,8 +15,8 @@ pub use fault::{During, Event, Fault, MessageFault, Selector, Trigger};
 pub struct Scenario {
     /// Its path below the scenarios folder without the extension: `disk/torn-write`.
     pub name: String,
-    /// The path of its file as the user gave it; empty for one made in memory.
-    pub path: String,
+    /// What it was made of.
+    pub given: Given,
     /// The comment lines at its head, without the `#`.
     pub about: Vec<String>,
     /// The seeds that `cargo test` runs, in the order in which they are listed.

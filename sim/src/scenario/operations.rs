@@ -32,7 +32,13 @@ pub fn operations(item: &Item<'_>, context: Context<'_>) -> Option<(Vec<Mixed>, 
     let operations = reader.finish(read)?;
     if operations.is_empty() {
         let help = "write a statement, for instance INSERT INTO t VALUES (:item);";
-        item.wrong_in(&file, 0..0, "there is no operation in this file".to_owned(), String::new(), Some(help.to_owned()));
+        item.wrong_in(
+            &file,
+            0..0,
+            "there is no operation in this file".to_owned(),
+            String::new(),
+            Some(help.to_owned()),
+        );
         return None;
     }
     let values = all_values(item, &file, declared, &operations)?;
@@ -61,7 +67,9 @@ impl Reader<'_> {
             (Some(Boundary::Begin), Some(_)) => {
                 return self.wrong(at, "a transaction in a transaction", "end the one before with COMMIT; first");
             }
-            (Some(Boundary::Commit), Some(_)) => return self.wrong(at, "an empty transaction", "put statements into it"),
+            (Some(Boundary::Commit), Some(_)) => {
+                return self.wrong(at, "an empty transaction", "put statements into it");
+            }
             (Some(Boundary::Commit), None) => {
                 return self.wrong(at, "no transaction is open here", "begin it with BEGIN; or remove this line");
             }

@@ -7,6 +7,7 @@ use toml::de::DeTable;
 
 use super::discover::name_of;
 use super::fault::Around;
+use super::given::Given;
 use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
@@ -75,7 +76,7 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let context = Context { folder: &origin.folder, stages: &stages, steps: &steps };
     let scenario = Scenario {
         name: origin.name.clone(),
-        path: origin.path.clone(),
+        given: Given::File(origin.path.clone()),
         about: about(problems.text()),
         seeds: expect::seeds(&root),
         network: network::network(&root, cluster.voters),

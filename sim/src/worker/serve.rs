@@ -1,7 +1,6 @@
 //! The worker's side: runs what comes in on standard input, one run at a time.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::{ARGUMENT, Answer, Job, Said};
@@ -42,7 +41,7 @@ fn tell(entered: Entered) {
 }
 
 fn answer(systems: &[&'static dyn System], job: &Job) -> Answer {
-    let scenario = match cases::load(Path::new(&job.path), systems) {
+    let scenario = match cases::load(&job.given, systems) {
         Ok(scenario) => scenario,
         Err(report) => return refusal(&report.render(false)),
     };
