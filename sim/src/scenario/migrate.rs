@@ -19,9 +19,8 @@ pub type Stages = Vec<Scratch>;
 /// The statements of each step of the scenario's migration, if it has one, executed on the tables that the schema has set up.
 pub fn steps(root: &Table<'_>, folder: &Path, tables: Option<Scratch>) -> (Vec<Vec<String>>, Stages) {
     let Some(tables) = tables else { return (Vec::new(), Stages::new()) };
-    let Some(scripts) = migration(root).and_then(|table| table.find("files").or(table.find("steps"))) else {
-        return (Vec::new(), vec![tables]);
-    };
+    let scripts = migration(root).map(|table| (table.find("files"), table.find("steps")));
+    let Some((Some(scripts), None) | (None, Some(scripts))) = scripts else { return (Vec::new(), vec![tables]) };
     let (mut steps, mut stages) = (Vec::new(), Stages::new());
     for script in scripts.list().unwrap_or_default() {
         stages.push(tables.without_rows());
@@ -45,11 +44,17 @@ fn step(item: &Item<'_>, number: usize, folder: &Path, tables: &Scratch) -> Opti
     let title = || format!("step {number} of the migration is refused");
     let result = if item.key == "files" {
         let file = schema::beside(item, folder, "the file of a step")?;
-        let refuse = |refused: Refused| item.wrong_in(&file, refused.at, title(), refused.message, None);
+        let refuse = |Refused { message, at }| {
+            let help = foreign_key_help(&message);
+            item.wrong_in(&file, at, title(), message, help);
+        };
         tables.run_atomic(&file.text).map_err(refuse)
     } else {
         let text = item.text()?;
-        let refuse = |refused: Refused| item.wrong_inside(&text, refused.at, title(), refused.message, None);
+        let refuse = |Refused { message, at }| {
+            let help = foreign_key_help(&message);
+            item.wrong_inside(&text, at, title(), message, help);
+        };
         tables.run_atomic(&text).map_err(refuse)
     };
     let statements = result.ok()?;
@@ -57,6 +62,13 @@ fn step(item: &Item<'_>, number: usize, folder: &Path, tables: &Scratch) -> Opti
         true => item.wrong(Wrong::brief("has a step without a statement", "this one changes nothing")),
         false => Some(statements),
     }
+}
+
+/// People switch foreign keys off while they rebuild a table. Here they stay on.
+fn foreign_key_help(message: &str) -> Option<String> {
+    let help = "a table that others refer to is rebuilt with its rows in another one meanwhile: they come back under the old \
+                name, and what refers to them is DEFERRABLE INITIALLY DEFERRED";
+    message.contains("FOREIGN KEY").then(|| help.to_owned())
 }
 
 /// The kind `migrate` with these steps.

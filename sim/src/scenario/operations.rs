@@ -20,6 +20,8 @@ use super::{schema, syntax, values};
 /// What a parameter is drawn from that nothing is said of.
 const DEFAULT: Values = Values::Range(1, 100);
 
+const EXAMPLES: &str = "for instance 1..100, [\"Ada\", \"Bo\", 7], { zipf = \"1..100\" } or { text = \"0..80\" }";
+
 /// The operations of a file that a value names, and what their parameters are drawn from.
 pub fn operations(item: &Item<'_>, context: Context<'_>) -> Option<(Vec<Mixed>, BTreeMap<String, Values>)> {
     let file = schema::beside(item, context.folder, "the file of operations")?;
@@ -161,7 +163,9 @@ fn declared_values(name: &str, text: &str, tell: impl Fn(Problem, Range<usize>))
     let values = match DeTable::parse(&source.text) {
         Ok(document) => values::read(&Table::root(document.get_ref(), &problems).entries()[0]),
         Err(error) => {
-            problems.push(syntax::problem(&source, &error));
+            let title = format!("the values of `:{name}` are not understood");
+            let (label, help) = (String::new(), Some(EXAMPLES.to_owned()));
+            problems.push(Problem { title, label, help, ..syntax::problem(&source, &error) });
             None
         }
     };

@@ -8,6 +8,8 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Batch, Connection, Error};
 
+use super::reader::nearest;
+
 /// How many instructions of SQLite's machine all of a scenario's SQL may take: about a second's worth.
 const STEPS_MAX: i32 = 40_000_000;
 
@@ -77,7 +79,7 @@ impl Scratch {
             let mut statement = match batch.next() {
                 Ok(Some(statement)) => statement,
                 Ok(None) => return Ok(statements),
-                Err(error) => return Err(refused(&error, script, end)),
+                Err(error) => return Err(self.refused(&error, script, end)),
             };
             // Without parameters the expansion is the text itself.
             let text = statement.expanded_sql().unwrap_or_default();
@@ -131,7 +133,7 @@ impl Scratch {
         let statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => return Err(Refused { message: "there is no statement in it".to_owned(), at: 0..sql.len() }),
-            Err(error) => return Err(refused(&error, sql, 0)),
+            Err(error) => return Err(self.refused(&error, sql, 0)),
         };
         let all = trimmed(sql, 0..sql.len());
         if !matches!(batch.next(), Ok(None)) {
@@ -149,6 +151,26 @@ impl Scratch {
             }
         }
         Ok(Checked { parameters, columns: statement.column_count(), reads: statement.readonly() })
+    }
+
+    /// An error of SQLite's with its place in the whole text, where `begin` is the end of the last good statement.
+    fn refused(&self, error: &Error, text: &str, begin: usize) -> Refused {
+        let at = match error {
+            Error::SqlInputError { sql, offset, .. } => {
+                let start = text.len() - sql.len() + usize::try_from(*offset).unwrap_or(0);
+                start..start + token_length(&text[text.floor_char_boundary(start)..])
+            }
+            _ => named(error, text, begin).unwrap_or_else(|| trimmed(text, begin..text.len())),
+        };
+        let mut message = message(error);
+        if let Some(missing) = message.strip_prefix("no such table: ") {
+            let tables = self.tables();
+            let names: Vec<&str> = tables.iter().map(String::as_str).collect();
+            if let Some(near) = nearest(missing, &names) {
+                message += &format!("; did you mean `{near}`?");
+            }
+        }
+        Refused { message, at }
     }
 
     /// A database with the same tables, indexes, views and triggers, and no rows.
@@ -203,7 +225,8 @@ pub enum Boundary {
 
 /// Whether a statement begins or ends a transaction; no database of clients prepares one.
 pub fn boundary(statement: &str) -> Option<Boundary> {
-    let mut words = statement.split_whitespace().map(str::to_ascii_uppercase);
+    let code = statement.split_whitespace().take_while(|word| !word.starts_with("--") && !word.starts_with("/*"));
+    let mut words = code.map(str::to_ascii_uppercase);
     let boundary = match words.next()?.as_str() {
         "BEGIN" => Boundary::Begin,
         "COMMIT" | "END" => Boundary::Commit,
@@ -244,18 +267,6 @@ fn while_rows(rows: &mut rusqlite::Rows<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// An error of SQLite's with its place in the whole text, where `begin` is the end of the last good statement.
-fn refused(error: &Error, text: &str, begin: usize) -> Refused {
-    let at = match error {
-        Error::SqlInputError { sql, offset, .. } => {
-            let start = text.len() - sql.len() + usize::try_from(*offset).unwrap_or(0);
-            start..start + token_length(&text[text.floor_char_boundary(start)..])
-        }
-        _ => named(error, text, begin).unwrap_or_else(|| trimmed(text, begin..text.len())),
-    };
-    Refused { message: message(error), at }
-}
-
 /// The place of the name that a message like `no such table: stok` ends with.
 fn named(error: &Error, text: &str, begin: usize) -> Option<Range<usize>> {
     let message = message(error);
@@ -278,7 +289,7 @@ fn message(error: &Error) -> String {
     match text.as_str() {
         "interrupted" => "this takes too long: tables are set up in well under a second".to_owned(),
         "not authorized" | "authorization denied" => {
-            "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients".to_owned()
+            "transactions, savepoints, PRAGMA, ATTACH and VACUUM are not for clients: leave it out".to_owned()
         }
         _ => text,
     }
