@@ -108,7 +108,7 @@ values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7, hot
 
 [[workload]]
 kind    = "migrate"
-steps   = ["ALTER TABLE orders RENAME COLUMN note TO remark; CREATE INDEX sold_items ON orders(item, remark) -- remarks", '''
+steps   = ["ALTER TABLE orders RENAME COLUMN note TO remark -- remarks\n; CREATE INDEX sold_items ON orders(item, remark)", '''
   UPDATE orders SET remark = upper(remark)'''] # and no more
 pause   = "100ms..3s"
 
