@@ -338,9 +338,11 @@ mod tests {
 
     #[test]
     fn a_refusal_points_at_the_token() {
-        let script = "CREATE TABLE t(a);\nINSERT INTO u VALUES(1);";
+        let script = "CREATE TABLE t(a);\nINSERT INTO other VALUES(1);";
         let refused = Scratch::empty().run(script).unwrap_err();
-        assert_eq!((&script[refused.at], refused.message.as_str()), ("u", "no such table: u"));
+        assert_eq!((&script[refused.at], refused.message.as_str()), ("other", "no such table: other"));
+        let refused = Scratch::empty().run("CREATE TABLE stock(a); DELETE FROM stok").unwrap_err();
+        assert_eq!(refused.message, "no such table: stok; did you mean `stock`?");
     }
 
     #[test]
