@@ -192,7 +192,8 @@ fn mistakes_in_own_sql_are_shown_at_their_places() {
         (tables, "SELECT 1;\nUPDATE stok SET item = :item;\n", "ops.sql:2:8", "did you mean `stock`?"),
         (tables, "-- :itm = 1..3\nUPDATE stock SET item = :item;\n", "ops.sql:1:4", "did you mean `:item`?"),
         (tables, "BEGIN;\nSELECT 1;\n", "ops.sql:1:1", "COMMIT;"),
-        ("PRAGMA foreign_keys = ON;\n", "SELECT 1;\n", "tables.sql:1:1", "leave it out"),
+        ("PRAGMA foreign_keys = ON;\n", "SELECT 1;\n", "tables.sql:1:1", "PRAGMA foreign_keys is refused"),
+        (tables, "SELECT 1;\nSELECT last_insert_rowid();\n", "ops.sql:2:8", "RETURNING rowid"),
     ] {
         std::fs::write(folder.path().join("tables.sql"), schema).expect("the file is written");
         std::fs::write(folder.path().join("ops.sql"), operations).expect("the file is written");

@@ -130,6 +130,19 @@ impl Database {
         &self.connection
     }
 
+    /// Has every statement fail as interrupted while `over`, which is asked each time so many of SQLite's instructions were
+    /// executed, says so. This is for those who execute what nobody has looked at; on a replica it would make a difference.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn interrupt_when(
+        &mut self,
+        instructions: i32,
+        over: impl FnMut() -> bool + Send + 'static,
+    ) -> rusqlite::Result<()> {
+        self.connection.progress_handler(instructions, Some(over))
+    }
+
     /// Follows the changes of rows.
     pub fn tracker(&self) -> &Tracker {
         &self.tracker

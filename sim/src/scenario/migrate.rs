@@ -23,7 +23,7 @@ pub fn steps(root: &Table<'_>, folder: &Path, tables: Option<Scratch>) -> (Vec<V
     let Some((Some(scripts), None) | (None, Some(scripts))) = scripts else { return (Vec::new(), vec![tables]) };
     let (mut steps, mut stages) = (Vec::new(), Stages::new());
     for script in scripts.list().unwrap_or_default() {
-        stages.push(tables.without_rows());
+        stages.push(tables.without_rows(tables.rules()));
         match step(&script, steps.len() + 1, folder, &tables) {
             Some(statements) => steps.push(statements),
             None => return (Vec::new(), Stages::new()),
@@ -68,7 +68,7 @@ fn step(item: &Item<'_>, number: usize, folder: &Path, tables: &Scratch) -> Opti
 fn foreign_key_help(message: &str) -> Option<String> {
     let help = "a table that others refer to is rebuilt with its rows in another one meanwhile: they come back under the old \
                 name, and what refers to them is DEFERRABLE INITIALLY DEFERRED";
-    message.contains("FOREIGN KEY").then(|| help.to_owned())
+    (message.contains("FOREIGN KEY") || message.contains("foreign_keys")).then(|| help.to_owned())
 }
 
 /// The kind `migrate` with these steps.

@@ -5,6 +5,7 @@
 //! deserialisation loses the places in tables that differ by a tag. Every key has a default, and no key that is not
 //! understood is passed over.
 
+mod connected;
 pub mod discover;
 mod event;
 mod expect;

@@ -12,6 +12,7 @@ use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
+use super::scratch::Rules;
 use super::{event, expect, machines, migrate, network, schema, syntax, workload};
 
 /// The names that a scenario may use and that are defined elsewhere.
@@ -71,8 +72,11 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let phases = machines::phases(&root);
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
     let around = Around { voters: cluster.voters, kinds };
-    let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root));
+    let rules = if cluster.system == machines::SYSTEM { Rules::Lockstep } else { Rules::Plain };
+    let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root), rules);
     let (steps, stages) = migrate::steps(&root, &origin.folder, scratch);
+    // What is asked of replicas in the end, no client asks.
+    let tables = stages.last().map(|last| last.without_rows(Rules::Plain));
     let context = Context { folder: &origin.folder, stages: &stages, steps: &steps };
     let scenario = Scenario {
         name: origin.name.clone(),
@@ -82,9 +86,9 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         network: network::network(&root, cluster.voters),
         clock: machines::clock(&root, cluster.voters),
         workloads: workload::workloads(&root, &phases, context),
-        invariants: expect::invariants(&root, stages.last()),
+        invariants: expect::invariants(&root, tables.as_ref()),
         events: event::events(&root, &phases, &around),
-        finals: expect::finals(&root, stages.last()),
+        finals: expect::finals(&root, tables.as_ref()),
         expect: expect::expect(&root, &phases, &cluster.system, known),
         limits: machines::limits(&root, &phases),
         cluster,
