@@ -52,9 +52,16 @@ struct Reader<'a> {
     item: &'a Item<'a>,
     file: &'a Arc<Source>,
     context: Context<'a>,
-    /// Where the transaction begins that is open, and its statements so far.
-    open: Option<(Range<usize>, Vec<(Template, bool)>)>,
+    /// The transaction that is open.
+    open: Option<Open>,
     operations: Vec<Mixed>,
+}
+
+/// A transaction whose end was not read yet.
+struct Open {
+    begin: Range<usize>,
+    /// Its statements so far, each with whether it only reads.
+    statements: Vec<(Template, bool)>,
 }
 
 impl Reader<'_> {
@@ -62,9 +69,9 @@ impl Reader<'_> {
     fn take(&mut self, at: Range<usize>) -> Option<()> {
         let text = &self.file.text[at.clone()];
         match (boundary(text), self.open.take()) {
-            (Some(Boundary::Begin), None) => self.open = Some((at, Vec::new())),
-            (Some(Boundary::Commit), Some((_, statements))) if !statements.is_empty() => {
-                self.operations.push(operation(statements, true));
+            (Some(Boundary::Begin), None) => self.open = Some(Open { begin: at, statements: Vec::new() }),
+            (Some(Boundary::Commit), Some(open)) if !open.statements.is_empty() => {
+                self.operations.push(operation(open.statements, true));
             }
             (Some(Boundary::Begin), Some(_)) => {
                 return self.wrong(at, "a transaction in a transaction", "end the one before with COMMIT; first");
@@ -81,9 +88,9 @@ impl Reader<'_> {
                 let statement = (Template { sql: text.to_owned(), parameters: checked.parameters }, checked.reads);
                 match open {
                     None => self.operations.push(operation(vec![statement], false)),
-                    Some((begin, mut statements)) => {
-                        statements.push(statement);
-                        self.open = Some((begin, statements));
+                    Some(mut open) => {
+                        open.statements.push(statement);
+                        self.open = Some(open);
                     }
                 }
             }
@@ -95,7 +102,7 @@ impl Reader<'_> {
         read?;
         match self.open.take() {
             None => Some(self.operations),
-            Some((begin, _)) => self.wrong(begin, "this transaction does not end", "end it with COMMIT;"),
+            Some(open) => self.wrong(open.begin, "this transaction does not end", "end it with COMMIT;"),
         }
     }
 
