@@ -1,13 +1,13 @@
 //! Cases: one scenario on one system. A scenario runs on its own system, where it must pass, and on every system that
 //! its `[expect] fails` names, where it must fail.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::PROPERTIES;
 use crate::scenario::model::Scenario;
-use crate::scenario::{self, Known, Report};
+use crate::scenario::{Given, Known, Report};
 use crate::systems::{self, System};
+use crate::tool;
 use crate::worker::{Job, Task, Wants};
 
 /// One scenario on one system.
@@ -30,14 +30,13 @@ impl Case {
 
     /// The run of a seed.
     pub fn task(&self, seed: u64, wants: Wants, twice: bool) -> Task {
-        let job = Job { path: self.scenario.path.clone(), system: self.system.clone(), seed, wants };
+        let job = Job { given: self.scenario.given.clone(), system: self.system.clone(), seed, wants };
         Task { job, expected: self.expected.clone(), twice }
     }
 
     /// The command that shows a seed in detail.
     pub fn replay(&self, seed: u64) -> String {
-        let system = if self.is_own_system() { String::new() } else { format!(" --system {}", self.system) };
-        format!("cargo sim replay {} --seed {seed}{system}", self.scenario.path)
+        tool::replay(&self.scenario.given, seed, (!self.is_own_system()).then_some(self.system.as_str()))
     }
 
     /// Whether the scenario is written for this system.
@@ -49,10 +48,10 @@ impl Case {
 /// Reads a scenario that may name these systems.
 ///
 /// # Errors
-/// Everything that is wrong with the file.
-pub fn load(path: &Path, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
+/// Everything that is wrong with it.
+pub fn load(given: &Given, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
     let known = Known { systems: &names(systems), properties: PROPERTIES, kinds: &systems::kinds(systems) };
-    scenario::load(path, &known).map(Arc::new)
+    given.load(&known).map(Arc::new)
 }
 
 /// The cases of a scenario: its own first, then its expected failures.

@@ -54,6 +54,7 @@ pub mod seeds;
 pub mod simulate;
 pub mod status;
 pub mod systems;
+pub mod tool;
 pub mod trace;
 pub mod worker;
 pub mod workload;

@@ -109,6 +109,16 @@ mix     = [
 ]
 values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7, hot = { zipf = "1..50" }, note = { text = "0..80" }, key = { blob = "16..16" } }
 
+[[workload]]
+kind    = "migrate"
+steps   = ["ALTER TABLE orders RENAME COLUMN note TO remark -- remarks\n; CREATE INDEX sold_items ON orders(item, remark)", '''
+  UPDATE orders SET remark = upper(remark)'''] # and no more
+pause   = "100ms..3s"
+
+[[workload]]
+kind    = "sql"
+mix     = [{ sql = "SELECT note FROM orders" }, { sql = "SELECT remark FROM orders" }]
+
 [[invariant]]
 name   = "stock never negative"
 sql    = "SELECT count(*) FROM stock WHERE n < 0"
@@ -332,6 +342,9 @@ fn a_long_scenario_means_what_it_says() {
     let generators = [Values::Zipf(1, 50), Values::Text(0, 80), Values::Blob(16, 16)];
     assert_eq!(["hot", "note", "key"].map(|name| values[name].clone()), generators);
     assert_eq!(values["least"], Values::OneOf(vec![Value::Integer(7)]));
+    let WorkloadKind::Migrate { steps, pause } = &scenario.workloads[5].kind else { panic!("then comes a migration") };
+    assert_eq!(steps.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(*pause, (Duration::from_millis(100), Duration::from_secs(3)));
     assert_eq!(scenario.invariants[1].name, "SELECT 'ok'");
     let io = Trigger::Io { nth: (7, 7), during: During::Checkpoint, node: Selector::Leader };
     assert_eq!(scenario.events[1].trigger, io);
@@ -421,6 +434,46 @@ fn a_file_is_read_with_its_schema_from_its_own_folder() {
     assert_eq!(scenario.schema, ["CREATE TABLE stock(n)"]);
     assert!(load(&folder.path().join("no.toml"), &KNOWN).unwrap_err().to_string().contains("cannot read the scenario"));
 }
+
+#[test]
+fn a_file_of_operations_means_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.toml");
+    std::fs::write(folder.path().join("ops.sql"), OPERATIONS).unwrap();
+    let schema = "CREATE TABLE stock(item INTEGER PRIMARY KEY, n INTEGER, note TEXT)";
+    std::fs::write(
+        &path,
+        format!("workload = [{{ kind = \"sql\", file = \"ops.sql\" }}]\nschema.sql = \"{schema}\"\n"),
+    )
+    .unwrap();
+    let scenario = load(&path, &KNOWN).unwrap_or_else(|report| panic!("{report}"));
+    let WorkloadKind::Sql { mix, values } = &scenario.workloads[0].kind else { panic!("it is sql") };
+    let kinds: Vec<_> = mix.iter().map(|mixed| (mixed.sql.len(), mixed.atomic, mixed.read)).collect();
+    assert_eq!(kinds, [(2, true, false), (1, false, true), (1, false, false), (2, true, true)]);
+    assert!(mix[2].sql[0].sql.ends_with("-- :none = 1..2; of this line"), "{:?}", mix[2].sql);
+    assert_eq!(values["item"], Values::Range(-1, 9));
+    assert_eq!(values["hot"], Values::Zipf(1, 50));
+    assert_eq!(values["note"], Values::OneOf(vec![Value::from("a; b"), Value::Integer(3)]));
+    assert_eq!(values["few"], Values::OneOf(vec![Value::Integer(7)]));
+    assert_eq!(values["n"], Values::Range(1, 100), "the default");
+    let again = read(&show(&scenario)).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(again.workloads, scenario.workloads);
+}
+
+const OPERATIONS: &str = "-- What a shop does; all day
+-- :item = -1..9
+BEGIN TRANSACTION;
+  UPDATE stock SET n = n - :n WHERE item = :item; -- one; or more
+  INSERT INTO stock(n, note) VALUES (1, ';BEGIN;');
+end;
+  --:hot={ zipf = '1..50' }
+SELECT * FROM stock WHERE item = :hot;
+/* BEGIN; */ ;
+-- :note = [\"a; b\", 3]\r
+UPDATE stock SET note = :note || CASE item WHEN 1 THEN 'BEGIN' END -- :none = 1..2; of this line
+;
+Begin Immediate;SELECT 1;SELECT :few;Commit -- well
+-- :few = 7";
 
 #[test]
 fn colours_are_only_there_when_asked_for() {

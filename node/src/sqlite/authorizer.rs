@@ -21,6 +21,8 @@ pub struct Authorizer(Arc<State>);
 pub struct Seen {
     /// The statement may change the schema.
     pub schema: bool,
+    /// The statement alters a table.
+    alters: bool,
     /// Why it was refused, if it was.
     pub refusal: Option<String>,
 }
@@ -30,6 +32,8 @@ struct State {
     user: AtomicBool,
     /// The statement drops something: SQLite itself then reads the root pages, and the statement has no expressions.
     drops: AtomicBool,
+    /// The statement alters a table: SQLite itself may then check the rows that are there, and the statement has no query.
+    alters: AtomicBool,
     /// The statement writes `sqlite_schema`: so does every statement that changes the schema, and no other.
     schema: AtomicBool,
     refusal: Mutex<Option<String>>,
@@ -47,17 +51,19 @@ impl Authorizer {
         Ok(authorizer)
     }
 
-    /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked. Also returns what was
-    /// seen.
-    pub fn as_user<T>(&self, work: impl FnOnce() -> T) -> (T, Seen) {
+    /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked. `before` is what was seen
+    /// of the statement so far. Also returns what was seen now.
+    pub fn as_user<T>(&self, before: &Seen, work: impl FnOnce() -> T) -> (T, Seen) {
         let state = &*self.0;
         state.drops.store(false, Ordering::Relaxed);
+        state.alters.store(before.alters, Ordering::Relaxed);
         state.schema.store(false, Ordering::Relaxed);
         state.user.store(true, Ordering::Relaxed);
         let result = work();
         state.user.store(false, Ordering::Relaxed);
         let refusal = state.refusal.lock().expect("nothing panics while it holds the lock").take();
-        (result, Seen { schema: state.schema.load(Ordering::Relaxed), refusal })
+        let (schema, alters) = (state.schema.load(Ordering::Relaxed), state.alters.load(Ordering::Relaxed));
+        (result, Seen { schema, alters, refusal })
     }
 }
 
@@ -75,6 +81,12 @@ impl State {
         }
         if matches!(context.action, AuthAction::DropTable { .. } | AuthAction::DropIndex { .. }) {
             self.drops.store(true, Ordering::Relaxed);
+        }
+        if let AuthAction::AlterTable { .. } = context.action {
+            self.alters.store(true, Ordering::Relaxed);
+        }
+        if self.alters.load(Ordering::Relaxed) && checks_rows(&context.action) {
+            return Authorization::Allow;
         }
         let refusal =
             refusal(&context.action, context.database_name).or_else(|| self.refusal_unless_ddl(&context.action));
@@ -97,6 +109,15 @@ impl State {
             _ => None,
         }
     }
+}
+
+/// What SQLite does while it adds a column to a table with a CHECK or to a STRICT one, or one that is computed and NOT NULL.
+fn checks_rows(action: &AuthAction<'_>) -> bool {
+    matches!(
+        action,
+        AuthAction::Read { table_name: "pragma_quick_check", .. }
+            | AuthAction::Pragma { pragma_name: "quick_check", .. }
+    )
 }
 
 const ROOT_PAGE: &str = "rootpage of sqlite_schema is refused: it is a place in one replica's file; name the columns you need: \

@@ -9,7 +9,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
-use super::authorizer::{Authorizer, Seen};
+use super::authorizer::Authorizer;
+pub use super::authorizer::Seen;
 use super::clock_vfs::ClockVfs;
 use super::random::RandomSource;
 use super::tracker::Tracker;
@@ -109,10 +110,10 @@ impl Database {
         self.random.seed(seed);
     }
 
-    /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked by the authorizer. Also
-    /// returns what that saw.
-    pub fn as_user<'a, T>(&'a self, work: impl FnOnce(&'a Connection) -> T) -> (T, Seen) {
-        self.authorizer.as_user(|| work(&self.connection))
+    /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked by the authorizer. `before`
+    /// is what that saw of the statement so far, nothing while it is prepared. Also returns what it saw now.
+    pub fn as_user<'a, T>(&'a self, before: &Seen, work: impl FnOnce(&'a Connection) -> T) -> (T, Seen) {
+        self.authorizer.as_user(before, || work(&self.connection))
     }
 
     /// One of Lockstep's own statements, from the cache. It must begin with [`MARK`].
@@ -127,6 +128,19 @@ impl Database {
     /// The connection, for Lockstep's own use.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Has every statement fail as interrupted while `over`, which is asked each time so many of SQLite's instructions were
+    /// executed, says so. This is for those who execute what nobody has looked at; on a replica it would make a difference.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn interrupt_when(
+        &mut self,
+        instructions: i32,
+        over: impl FnMut() -> bool + Send + 'static,
+    ) -> rusqlite::Result<()> {
+        self.connection.progress_handler(instructions, Some(over))
     }
 
     /// Follows the changes of rows.

@@ -1,5 +1,7 @@
 //! The shape of the user's tables, and what a schema may not contain.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rusqlite::Connection;
 
 use super::is_internal;
@@ -53,34 +55,60 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableShape>> {
     tables.into_iter().map(|(name, without_rowid)| shape(connection, name, without_rowid)).collect()
 }
 
-/// Why the schema, as a user's statement just left it, is refused; `None` if it is fine. What the authorizer cannot see is
-/// found here.
-///
-/// # Errors
-/// What SQLite reports.
-pub fn refusal(connection: &Connection, internal: &[&str]) -> rusqlite::Result<Option<String>> {
-    for (table, without_rowid) in names(connection)? {
-        if is_internal(&table) {
-            if !internal.contains(&table.as_str()) {
-                return Ok(Some(format!("{table} is refused: names that begin with _lockstep_ are Lockstep's own")));
+/// Finds in a schema what the authorizer cannot see. A table's definition says all that is looked for, so each is looked at
+/// once.
+#[derive(Debug, Default)]
+pub struct Inspector {
+    /// The definitions of tables that are fine.
+    fine: BTreeSet<String>,
+}
+
+impl Inspector {
+    /// Why the schema, as a user's statement just left it, is refused; `None` if it is fine.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn refusal(&mut self, connection: &Connection, internal: &[&str]) -> rusqlite::Result<Option<String>> {
+        let definitions = definitions(connection)?;
+        if definitions.values().all(|definition| self.fine.contains(definition)) {
+            return Ok(None);
+        }
+        for (table, without_rowid) in names(connection)? {
+            if definitions.get(&table).is_some_and(|definition| self.fine.contains(definition)) {
+                continue;
             }
-            continue;
+            let refusal = table_refusal(connection, &table, without_rowid, internal)?;
+            if refusal.is_some() {
+                return Ok(refusal);
+            }
         }
-        let columns = columns(connection, &table)?;
-        if let Some(name) = random_name(columns.iter().map(|column| column.name.as_str())) {
-            return Ok(Some(random_name_refusal(name)));
-        }
-        if !without_rowid && rowid_name(&columns).is_none() {
-            let message = "hides all three names of its rowid; leave one of rowid, oid and _rowid_ free";
-            return Ok(Some(format!("table {table} is refused: it {message}")));
-        }
-        if let Some(parent) = parents(connection, &table)?.iter().find(|parent| is_internal(parent)) {
-            return Ok(Some(format!(
-                "a foreign key to {parent} is refused: Lockstep keeps its own state under that name"
-            )));
-        }
+        self.fine = definitions.into_values().collect();
+        Ok(None)
     }
-    Ok(None)
+}
+
+fn table_refusal(
+    connection: &Connection,
+    table: &str,
+    without_rowid: bool,
+    internal: &[&str],
+) -> rusqlite::Result<Option<String>> {
+    if is_internal(table) {
+        let refused = format!("{table} is refused: names that begin with _lockstep_ are Lockstep's own");
+        return Ok((!internal.contains(&table)).then_some(refused));
+    }
+    let columns = columns(connection, table)?;
+    if let Some(name) = random_name(columns.iter().map(|column| column.name.as_str())) {
+        return Ok(Some(random_name_refusal(name)));
+    }
+    if !without_rowid && rowid_name(&columns).is_none() {
+        let message = "hides all three names of its rowid; leave one of rowid, oid and _rowid_ free";
+        return Ok(Some(format!("table {table} is refused: it {message}")));
+    }
+    let parents = parents(connection, table)?;
+    let parent = parents.iter().find(|parent| is_internal(parent));
+    Ok(parent
+        .map(|parent| format!("a foreign key to {parent} is refused: Lockstep keeps its own state under that name")))
 }
 
 /// The first name that SQLite made unique with a number of its process-wide generator: it appends `:1` to `:4` to equal
@@ -121,6 +149,12 @@ fn shape(connection: &Connection, name: String, without_rowid: bool) -> rusqlite
     };
     columns.retain(|column| !column.is_virtual);
     Ok(TableShape { name, columns: columns.into_iter().map(|column| column.name).collect(), key })
+}
+
+/// The definition of every table by the table's name.
+fn definitions(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let sql = "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND sql IS NOT NULL";
+    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// Every ordinary table with whether it is `WITHOUT ROWID`, by name.

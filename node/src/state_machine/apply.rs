@@ -9,7 +9,7 @@ use super::fatal::{Failure, Fatal, refused, shortened};
 use super::{Command, State, StateMachine, has_sequence, schema_version, store};
 use crate::api::{SqlError, Statement, StatementResult};
 use crate::raft::{Entry, EntryKind, Position, Rule, Rules};
-use crate::sqlite::{Digest, digest, schema};
+use crate::sqlite::{Digest, digest};
 
 /// What applying an entry did.
 #[derive(Clone, Debug, PartialEq)]
@@ -216,7 +216,7 @@ impl<R: Rules> StateMachine<R> {
             state.stale |= version != state.schema_version;
             state.schema_version = version;
             state.has_sequence = has_sequence(&self.database)?;
-            let refusal = schema::refusal(self.database.connection(), store::TABLES)?;
+            let refusal = self.inspector.refusal(self.database.connection(), store::TABLES)?;
             if refusal.is_some() {
                 return Ok(refusal);
             }

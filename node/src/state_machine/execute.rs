@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, ffi};
 
 use super::fatal::{Failure, Fatal};
 use crate::api::{Parameters, Rows, Statement, Value};
-use crate::sqlite::database::{Database, MARK};
+use crate::sqlite::database::{Database, MARK, Seen};
 use crate::sqlite::schema;
 
 /// The most that the names and values of one entry's results may take together, in bytes.
@@ -31,14 +31,14 @@ pub fn run(database: &Database, statement: &Statement, read_only: bool, budget: 
     check_text(&statement.sql)?;
     database.tracker().take_largest_rowid();
     let changes = database.connection().total_changes();
-    let (prepared, seen) = database.as_user(|connection| connection.prepare_cached(&statement.sql));
-    let mut prepared = prepared.map_err(|error| explained(Failure::of_user(error), seen.refusal))?;
+    let (prepared, seen) = database.as_user(&Seen::default(), |connection| connection.prepare_cached(&statement.sql));
+    let mut prepared = prepared.map_err(|error| explained(Failure::of_user(error), seen.refusal.clone()))?;
     if let Err(failure) = check(&prepared, read_only) {
         // Not kept: if it changes the schema, the authorizer must see it again before it ever runs.
         prepared.discard();
         return Err(failure);
     }
-    let (result, seen_later) = database.as_user(|_| {
+    let (result, seen_later) = database.as_user(&seen, |_| {
         bind(&mut prepared, &statement.parameters)?;
         collect(&mut prepared, budget)
     });

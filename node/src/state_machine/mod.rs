@@ -26,6 +26,7 @@ use crate::sqlite::Digest;
 use crate::sqlite::database::Database;
 pub use crate::sqlite::database::Options;
 use crate::sqlite::digest::{self, Sums};
+use crate::sqlite::schema::Inspector;
 use store::Stored;
 
 /// A database, and how far the log was applied to it. It may move between threads, but is used by one at a time.
@@ -34,6 +35,7 @@ pub struct StateMachine<R: Rules = Correct> {
     database: Database,
     rules: R,
     state: State,
+    inspector: Inspector,
 }
 
 /// What is kept in memory. It is set back together with the database.
@@ -76,7 +78,7 @@ impl<R: Rules> StateMachine<R> {
         let failed = |reason: String| Fatal::Open { file: file.to_owned(), reason };
         let database = Database::open(vfs, file, options).map_err(|error| failed(error.to_string()))?;
         let state = State::load(&database).map_err(|error| failed(error.to_string()))?;
-        Ok(StateMachine { database, rules, state })
+        Ok(StateMachine { database, rules, state, inspector: Inspector::default() })
     }
 
     /// The last entry that was applied.

@@ -22,6 +22,7 @@ mod linearizable;
 mod list_append;
 mod log_matching;
 mod logs;
+mod migrated;
 mod model;
 mod model_replay;
 mod moments;
@@ -61,6 +62,7 @@ pub const PROPERTIES: &[&str] = &[
     "counter-bounds",
     "linearizable",
     "list-append",
+    "migrated",
     "invariants",
     "core-liveness",
     "settled",
@@ -87,6 +89,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(counter_bounds::CounterBounds),
         Box::new(linearizable::Linearizable),
         Box::new(list_append::ListAppend),
+        Box::new(migrated::Migrated),
         Box::new(invariants::Invariants),
         Box::new(core_liveness::CoreLiveness),
         Box::new(settled::Settled),

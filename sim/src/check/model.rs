@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use lockstep_node::api::{SqlError, Statement, StatementResult};
-use lockstep_node::sqlite::database::{Database, Options};
+use lockstep_node::sqlite::database::{Database, Options, Seen};
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
 use rusqlite::ffi;
@@ -99,13 +99,14 @@ impl Model {
     fn statement(&self, statement: &Statement, read_only: bool) -> StatementResult {
         let connection = self.database.connection();
         let before = connection.total_changes();
-        let (prepared, seen) = self.database.as_user(|connection| connection.prepare_cached(&statement.sql));
+        let (prepared, seen) =
+            self.database.as_user(&Seen::default(), |connection| connection.prepare_cached(&statement.sql));
         let mut prepared = prepared.map_err(|error| sql_error(&error))?;
         if read_only && !prepared.readonly() {
             prepared.discard();
             return Err(SqlError { code: REFUSED, message: "a query must not write".into() });
         }
-        let (result, _) = self.database.as_user(|_| plain_sqlite::step(&mut prepared, &statement.parameters));
+        let (result, _) = self.database.as_user(&seen, |_| plain_sqlite::step(&mut prepared, &statement.parameters));
         drop(prepared);
         if seen.schema {
             // What changes the schema is prepared anew each time, and so is seen each time.
@@ -133,8 +134,9 @@ impl Model {
 
 fn sql_error(error: &rusqlite::Error) -> SqlError {
     let code = match error {
+        rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => error.extended_code,
         rusqlite::Error::MultipleStatement => ffi::SQLITE_ERROR,
-        error => error.sqlite_error().map_or(REFUSED, |error| error.extended_code),
+        _ => REFUSED,
     };
     SqlError { code, message: error.to_string() }
 }
@@ -176,6 +178,12 @@ mod tests {
         model.execute(&command(&schema, true), None);
         let results = model.execute(&command(&["INSERT INTO c VALUES (1)"], true), None);
         assert_eq!(codes(&results), [ffi::SQLITE_CONSTRAINT_FOREIGNKEY]);
+    }
+
+    #[test]
+    fn a_statement_that_does_not_fit_the_tables_has_the_code_that_nodes_give_it() {
+        let results = Model::new().execute(&command(&["SELECT a FROM t", "SELECT a", "SELEC"], false), None);
+        assert_eq!(codes(&results), [ffi::SQLITE_ERROR; 3]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::Check;
 use crate::history::{History, Operation, Outcome};
 use crate::record::{FaultRecord, Harm, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
+use crate::scenario::Given;
 use crate::scenario::model::{self, *};
 use crate::workload::Asked;
 
@@ -89,7 +90,7 @@ pub(crate) fn scenario() -> Scenario {
     let never = Probability(0);
     Scenario {
         name: "bank/quiet".into(),
-        path: "scenarios/bank/quiet.toml".into(),
+        given: Given::File("scenarios/bank/quiet.toml".into()),
         about: Vec::new(),
         seeds: vec![1],
         cluster: Cluster {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::linearizable;
+use super::{linearizable, migrated};
 use crate::history::Outcome;
 use crate::record::{Down, FaultRecord, What};
 use crate::run::Evidence;
@@ -11,7 +11,8 @@ use crate::scenario::model::{ClockError, Event, Fault, Probability, Trigger};
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
     let faults = [unstruck(evidence), toothless(evidence), without_effect(evidence)].concat();
-    [idle_workloads(evidence), faults, unreached(evidence), empty(evidence), undecided(evidence)].concat()
+    let asked = [idle_workloads(evidence), migrated::missing(evidence)].concat();
+    [asked, faults, unreached(evidence), empty(evidence), undecided(evidence)].concat()
 }
 
 /// What a check gave up on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::scenario::value;
+use crate::scenario::{SqlFiles, value};
 use crate::seeds::{self, Seeds};
 
 /// A deterministic simulation testbed for replicated SQLite databases.
@@ -75,14 +75,22 @@ Examples:
   cargo sim run --seeds 1..1000 --jobs 2 --keep-going
   cargo sim run scenarios/demo --system statement-shipping
   cargo sim run --json | jq 'select(.status != \"pass\") | .replay'
+  cargo sim run --schema my.sql --workload ops.sql --seeds 1..100
+                                           your own SQL, without a scenario file
 
 A scenario whose [expect] names systems in `fails` is run on those as well with
 its own seeds, and passes there if its first failure is the property named. Other
 seeds run on its own system only.")]
 pub struct RunArguments {
     /// Scenario files, or folders to search for them
-    #[arg(default_value = "scenarios")]
+    #[arg(default_value = "scenarios", conflicts_with = "schema")]
     pub paths: Vec<PathBuf>,
+    /// The user's own SQL instead of scenario files.
+    #[command(flatten)]
+    pub sql: SqlArguments,
+    /// Print the scenario that --schema and --workload make, with every default filled in, and run nothing
+    #[arg(long, requires = "schema")]
+    pub show: bool,
     /// Run this seed instead of the scenarios' own
     #[arg(long, value_name = "N", conflicts_with = "seeds", value_parser = seeds::number)]
     pub seed: Option<u64>,
@@ -103,6 +111,40 @@ pub struct RunArguments {
     pub keep_going: bool,
 }
 
+/// The user's own SQL in place of a scenario file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Without a scenario file")]
+pub struct SqlArguments {
+    /// Set up the tables of this file of SQL
+    #[arg(long, value_name = "FILE", requires = "workload")]
+    schema: Option<String>,
+    /// Let clients do the operations of this file of SQL: every statement is one, BEGIN; … COMMIT; makes one of several
+    #[arg(long, value_name = "FILE", requires = "schema")]
+    workload: Option<String>,
+    /// How many voters the cluster has [default: 3]
+    #[arg(long, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u32).range(1..=9))]
+    voters: Option<u32>,
+    /// How many clients there are [default: 4]
+    #[arg(long, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    clients: Option<u32>,
+    /// How many operations they do in all [default: 200]
+    #[arg(long, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    ops: Option<u64>,
+}
+
+impl SqlArguments {
+    /// The files, if they are given.
+    pub fn files(&self) -> Option<SqlFiles> {
+        Some(SqlFiles {
+            schema: self.schema.clone()?,
+            workload: self.workload.clone()?,
+            voters: self.voters.unwrap_or(SqlFiles::VOTERS),
+            clients: self.clients.unwrap_or(SqlFiles::CLIENTS),
+            ops: self.ops.unwrap_or(SqlFiles::OPS),
+        })
+    }
+}
+
 /// `replay`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -113,7 +155,11 @@ Examples:
   cargo sim replay scenarios/consistency/append-text.toml --seed 7 --elle history.json")]
 pub struct ReplayArguments {
     /// The scenario file
-    pub file: PathBuf,
+    #[arg(required_unless_present = "schema", conflicts_with = "schema")]
+    pub file: Option<PathBuf>,
+    /// The user's own SQL instead of a scenario file.
+    #[command(flatten)]
+    pub sql: SqlArguments,
     /// The seed
     #[arg(long, value_name = "N", value_parser = seeds::number)]
     pub seed: u64,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::output::{Failure, Output};
 use crate::cases::{self, Case};
-use crate::scenario;
 use crate::scenario::model::Scenario;
+use crate::scenario::{self, Given, SqlFiles};
 use crate::status::Status;
 use crate::systems::System;
+use crate::tool;
 
 /// The folder in which scenarios are looked for and written, below the working directory.
 const FOLDER: &str = "scenarios";
@@ -22,12 +23,24 @@ pub fn load(paths: &[PathBuf], systems: &[&'static dyn System], coloured: bool) 
     let mut wrong = String::new();
     let mut scenarios = Vec::new();
     for file in scenario::discover(paths).map_err(Failure::bad)? {
-        match cases::load(&file, systems) {
+        match cases::load(&Given::File(file.display().to_string()), systems) {
             Ok(scenario) => scenarios.push(scenario),
             Err(report) => wrong += &format!("{}\n\n", report.render(coloured).trim_end()),
         }
     }
     if wrong.is_empty() { Ok(scenarios) } else { Err(Failure::Bad(wrong)) }
+}
+
+/// Loads the scenario that is made of the user's own SQL.
+///
+/// # Errors
+/// If a file cannot be read, or something is wrong in it.
+pub fn load_sql(files: SqlFiles, systems: &[&'static dyn System], coloured: bool) -> Result<Arc<Scenario>, Failure> {
+    for (option, file) in [("--schema", &files.schema), ("--workload", &files.workload)] {
+        std::fs::read_to_string(file)
+            .map_err(|error| Failure::bad(format_args!("{option}: cannot read `{file}`: {error}")))?;
+    }
+    cases::load(&Given::Sql(files), systems).map_err(|report| Failure::Bad(report.render(coloured)))
 }
 
 /// A scenario on a system of the user's choice, or on its own.
@@ -75,7 +88,7 @@ pub fn check(
     if show {
         for scenario in &scenarios {
             if scenarios.len() > 1 {
-                out.line(format_args!("# {}", scenario.path))?;
+                out.line(format_args!("# {}", scenario.given))?;
             }
             out.text(&scenario::show(scenario))?;
         }
@@ -106,7 +119,7 @@ pub fn new(name: &str, out: &mut Output) -> Result<Status, Failure> {
     })?;
     file.write_all(scenario::template(name).as_bytes()).map_err(cannot)?;
     out.line(format_args!("wrote {shown}; run it with"))?;
-    out.line(format_args!("  cargo sim run {shown}"))?;
+    out.line(format_args!("  {} run {shown}", tool::name()))?;
     Ok(Status::Pass)
 }
 

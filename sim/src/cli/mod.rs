@@ -17,6 +17,7 @@ use clap::Parser;
 
 use crate::status::Status;
 use crate::systems::System;
+use crate::tool;
 use crate::worker;
 use arguments::{Arguments, Command};
 use output::{Failure, Output};
@@ -25,6 +26,7 @@ use output::{Failure, Output};
 ///
 /// A crate with a system of its own calls this from its `main`. The same program serves as worker process.
 pub fn main(systems: &[&'static dyn System]) -> ExitCode {
+    tool::started();
     if worker::was_asked_for() {
         return worker::serve(systems);
     }

@@ -23,11 +23,17 @@ pub fn replay(
     systems: &[&'static dyn System],
     out: &mut Output,
 ) -> Result<Status, Failure> {
-    if arguments.file.is_dir() {
-        let file = arguments.file.display();
-        return Err(Failure::bad(format_args!("{file}: is a folder; name one of the scenario files in it")));
-    }
-    let scenario = files::load(std::slice::from_ref(&arguments.file), systems, out.coloured)?.remove(0);
+    let scenario = match (&arguments.file, arguments.sql.files()) {
+        (Some(folder), _) if folder.is_dir() => {
+            let folder = folder.display();
+            return Err(Failure::bad(format_args!("{folder}: is a folder; name one of the scenario files in it")));
+        }
+        (Some(file), _) => files::load(std::slice::from_ref(file), systems, out.coloured)?.remove(0),
+        (None, Some(sql)) => files::load_sql(sql, systems, out.coloured)?,
+        (None, None) => {
+            return Err(Failure::bad("nothing to replay: name a scenario file, or --schema and --workload"));
+        }
+    };
     let case = files::case(&scenario, arguments.system.as_deref(), systems)?;
     let shown = Shown::new(arguments, scenario.cluster.voters)?;
     let system = systems.iter().find(|system| system.name() == case.system).expect("the case's system exists");

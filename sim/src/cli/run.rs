@@ -11,6 +11,7 @@ use super::arguments::RunArguments;
 use super::files;
 use super::output::{Failure, Output};
 use crate::cases::{self, Case};
+use crate::scenario;
 use crate::scenario::model::Scenario;
 use crate::seeds::Seeds;
 use crate::status::Status;
@@ -22,7 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// `run`.
 pub fn run(arguments: &RunArguments, systems: &[&'static dyn System], out: &mut Output) -> Result<Status, Failure> {
-    let scenarios = files::load(&arguments.paths, systems, out.coloured)?;
+    let scenarios = match arguments.sql.files() {
+        Some(sql) => vec![files::load_sql(sql, systems, out.coloured)?],
+        None => files::load(&arguments.paths, systems, out.coloured)?,
+    };
+    if arguments.show {
+        scenarios.iter().try_for_each(|scenario| out.text(&scenario::show(scenario)))?;
+        return Ok(Status::Pass);
+    }
     let cases = match arguments.system.as_deref() {
         // Which of the known faults another seed would show, no scenario says.
         None => {

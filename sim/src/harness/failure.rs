@@ -40,8 +40,10 @@ fn write(folder: &Path, case: &Case, seed: u64, answer: &Answer) -> io::Result<(
     if let Some(trace) = &whole.trace {
         std::fs::write(folder.join("trace.txt"), trace.join("\n") + "\n")?;
     }
-    std::fs::copy(&case.scenario.path, folder.join("scenario.toml"))?;
-    Ok(())
+    match case.scenario.given.file() {
+        Some(file) => std::fs::copy(file, folder.join("scenario.toml")).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// A path as seen from the working directory, if it is below it.

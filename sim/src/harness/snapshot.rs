@@ -28,7 +28,9 @@ impl Snapshots {
         settings.set_snapshot_path(&self.folder);
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        settings.set_input_file(&case.scenario.path);
+        if let Some(file) = case.scenario.given.file() {
+            settings.set_input_file(file);
+        }
         let accepted = settings.bind(|| std::panic::catch_unwind(|| insta::assert_snapshot!(name.as_str(), tables)));
         accepted.map_err(|_| {
             let file = self.folder.join(format!("{name}.snap"));

@@ -12,6 +12,7 @@ pub use palette::Palette;
 pub use trace::{FAMILIES, Line};
 
 use crate::run::{Finding, Run, Violation};
+use crate::tool;
 
 /// The first violated property of a run: its failure.
 pub fn failure(run: &Run) -> Option<(&'static str, &Violation)> {
@@ -24,12 +25,8 @@ pub fn failure(run: &Run) -> Option<(&'static str, &Violation)> {
 /// The command that replays a run.
 pub fn replay_command(run: &Run) -> String {
     let (evidence, scenario) = (&run.evidence, &run.evidence.scenario);
-    let file = if scenario.path.is_empty() { &scenario.name } else { &scenario.path };
-    let system = match &evidence.system {
-        system if *system == scenario.cluster.system => String::new(),
-        system => format!(" --system {system}"),
-    };
-    format!("cargo sim replay {file} --seed {}{system}", evidence.seed)
+    let system = (evidence.system != scenario.cluster.system).then_some(evidence.system.as_str());
+    tool::replay(&scenario.given, evidence.seed, system)
 }
 
 /// The short log, from the header to the command that replays it.

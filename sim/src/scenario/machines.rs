@@ -9,6 +9,9 @@ use super::reader::{Item, Table};
 use super::value::{self, Wrong};
 use super::{Known, selector};
 
+/// The system that is meant where none is named.
+pub const SYSTEM: &str = "lockstep";
+
 /// The most voters.
 const VOTERS_MAX: u32 = 9;
 
@@ -26,10 +29,10 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
         heartbeat: Duration::from_millis(50),
     };
     let Some(table) = root.table("cluster") else {
-        return Cluster { system: "lockstep".to_owned(), voters: 3, raft };
+        return Cluster { system: SYSTEM.to_owned(), voters: 3, raft };
     };
     let cluster = Cluster {
-        system: table.get("system", "lockstep".to_owned(), |item| system(item, known)),
+        system: table.get("system", SYSTEM.to_owned(), |item| system(item, known)),
         // A wrong number is taken for the largest, so that no node which an event names seems to be missing as well.
         voters: table.find("voters").map_or(3, |item| item.count(1, VOTERS_MAX).unwrap_or(VOTERS_MAX)),
         raft: table.get("raft", raft.clone(), |item| Some(timing(&item.table("[cluster] raft")?, raft))),

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::model::{Mixed, Template, WorkloadKind};
 use super::reader::{Item, Table, nearest};
 use super::report::Source;
-use super::schema;
-use super::scratch::{Checked, Scratch};
+use super::scratch::{Checked, Refused, Scratch, split};
 use super::value::Wrong;
 use super::values;
+use super::{operations, schema};
 
 /// What a good operation looks like.
 const EXAMPLE: &str = "{ sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }";
@@ -21,22 +21,52 @@ const EXAMPLE: &str = "{ sql = \"UPDATE t SET n = n + 1 WHERE id = :id\" }";
 pub struct Context<'a> {
     /// The folder of the scenario, in which files are looked up.
     pub folder: &'a Path,
-    /// A database with the scenario's tables; none where they are wrong.
-    pub scratch: Option<&'a Scratch>,
+    /// Databases with the scenario's tables before and after each step of its migration; none where they are wrong.
+    pub stages: &'a [Scratch],
+    /// The statements of those steps.
+    pub steps: &'a [Vec<String>],
 }
 
 /// The kind `sql`.
 pub fn sql(table: &Table<'_>, context: Context<'_>) -> Option<WorkloadKind> {
-    let given = match table.find("values") {
+    let (mix, file, values) = (table.find("mix"), table.find("file"), table.find("values"));
+    match (mix, file) {
+        (Some(mix), None) => listed(&mix, values, context),
+        (None, Some(file)) => {
+            if let Some(values) = values {
+                let help = "say it in a comment of the file, on a line of its own: -- :item = 1..100";
+                values.contradicts(
+                    &file,
+                    "`values` is for a `mix`",
+                    "these are not its own",
+                    "the operations are here",
+                    help,
+                );
+                return None;
+            }
+            operations::operations(&file, context).map(|(mix, values)| WorkloadKind::Sql { mix, values })
+        }
+        (Some(mix), Some(file)) => {
+            let help = "keep `file` for a file of operations beside the scenario, or `mix` for operations in it";
+            mix.contradicts(&file, "the operations are given twice", "and here again", "here", help);
+            None
+        }
+        (None, None) => {
+            let help = format!("for instance mix = [{EXAMPLE}], or file = \"operations.sql\"");
+            table.wrong("the sql workload has no `mix`", "", help);
+            None
+        }
+    }
+}
+
+/// The operations of a `mix`, with what `values` says.
+fn listed(mix: &Item<'_>, values: Option<Item<'_>>, context: Context<'_>) -> Option<WorkloadKind> {
+    let given = match values {
         Some(item) => item.table("`values`")?.entries(),
         None => Vec::new(),
     };
     let values: BTreeMap<_, _> =
         given.iter().filter_map(|item| Some((item.key.clone(), values::read(item)?))).collect();
-    let Some(mix) = table.find("mix") else {
-        table.wrong("the sql workload has no `mix`", "", format!("for instance mix = [{EXAMPLE}]"));
-        return None;
-    };
     let items = mix.list()?;
     if items.is_empty() {
         return mix.wrong(Wrong::brief("is empty", "there is no operation to choose from"));
@@ -99,8 +129,26 @@ struct Checker<'a> {
     used: BTreeSet<String>,
 }
 
+/// Has SQLite look at a statement. It must be valid at some stage: clients of the old tables and of the new ones work side by
+/// side.
+pub fn check(stages: &[Scratch], text: &str, place: &Place<'_>) -> Option<Checked> {
+    let (good, bad): (Vec<_>, Vec<_>) = stages.iter().map(|stage| stage.prepare_check(text)).partition(Result::is_ok);
+    match good.into_iter().chain(bad.into_iter().min_by_key(lacks_a_table)).next()? {
+        Ok(checked) => Some(checked),
+        Err(refused) => {
+            place.wrong(text, refused.at, "this statement is refused".to_owned(), refused.message, None);
+            None
+        }
+    }
+}
+
+/// Whether a statement is refused since a table is not there. At another stage it may be there, and the reason a better one.
+fn lacks_a_table(checked: &Result<Checked, Refused>) -> bool {
+    matches!(checked, Err(refused) if refused.message.starts_with("no such table"))
+}
+
 /// Where a statement stands.
-enum Place<'a> {
+pub enum Place<'a> {
     /// In the scenario: it is the text of this value.
     Here(&'a Item<'a>),
     /// In a file that this value names, at this byte.
@@ -121,7 +169,10 @@ impl Checker<'_> {
     /// The statements of a file, each with whether it only reads.
     fn in_file(&mut self, item: &Item<'_>) -> Option<Vec<(Template, bool)>> {
         let file = schema::beside(item, self.context.folder, "the file of statements")?;
-        let places = self.context.scratch?.split(&file.text);
+        if self.context.stages.is_empty() {
+            return None;
+        }
+        let places = split(self.context.stages, &file.text);
         if places.is_empty() {
             return item.wrong(Wrong::brief("is empty", "an operation has a statement at least"));
         }
@@ -135,13 +186,7 @@ impl Checker<'_> {
 
     /// A statement, and whether it only reads.
     fn statement(&mut self, text: &str, place: &Place<'_>) -> Option<(Template, bool)> {
-        let checked = match self.context.scratch?.prepare_check(text) {
-            Ok(checked) => checked,
-            Err(refused) => {
-                place.wrong(text, refused.at, "this statement is refused".to_owned(), refused.message, None);
-                return None;
-            }
-        };
+        let checked = check(self.context.stages, text, place)?;
         self.refuse_unknown(place, text, &checked);
         self.used.extend(checked.parameters.iter().cloned());
         Some((Template { sql: text.to_owned(), parameters: checked.parameters }, checked.reads))

@@ -5,17 +5,21 @@
 //! deserialisation loses the places in tables that differ by a tag. Every key has a default, and no key that is not
 //! understood is passed over.
 
+mod connected;
 pub mod discover;
 mod event;
 mod expect;
 mod fault;
+mod given;
 mod lower;
 mod machines;
 pub mod marks;
+mod migrate;
 mod mix;
 pub mod model;
 mod nemesis;
 mod network;
+mod operations;
 mod parse;
 mod reader;
 pub mod report;
@@ -30,6 +34,7 @@ mod values;
 mod workload;
 
 pub use discover::discover;
+pub use given::{Given, SqlFiles};
 pub use lower::lower;
 pub use parse::{Known, Origin, load, parse};
 pub use report::Report;

@@ -8,6 +8,7 @@ use lockstep_node::api::Value;
 mod fault;
 mod nemesis;
 
+use super::Given;
 pub use fault::{During, Event, Fault, MessageFault, Selector, Trigger};
 pub use nemesis::{Nemesis, Strikes};
 
@@ -16,8 +17,8 @@ pub use nemesis::{Nemesis, Strikes};
 pub struct Scenario {
     /// Its path below the scenarios folder without the extension: `disk/torn-write`.
     pub name: String,
-    /// The path of its file as the user gave it; empty for one made in memory.
-    pub path: String,
+    /// What it was made of.
+    pub given: Given,
     /// The comment lines at its head, without the `#`.
     pub about: Vec<String>,
     /// The seeds that `cargo test` runs, in the order in which they are listed.
@@ -264,6 +265,13 @@ pub enum WorkloadKind {
         /// The values from which named parameters are drawn.
         values: BTreeMap<String, Values>,
     },
+    /// Changes of the schema, one after the other, by one client.
+    Migrate {
+        /// The statements of each step: they are executed as one atomic batch.
+        steps: Vec<Vec<String>>,
+        /// The least and the most time before each step.
+        pause: (Duration, Duration),
+    },
 }
 
 impl WorkloadKind {
@@ -275,6 +283,15 @@ impl WorkloadKind {
             WorkloadKind::Register { .. } => "register",
             WorkloadKind::Append { .. } => "append",
             WorkloadKind::Sql { .. } => "sql",
+            WorkloadKind::Migrate { .. } => "migrate",
+        }
+    }
+
+    /// The most time that its pauses may take together; only a migration has any.
+    pub fn pauses_max(&self) -> Duration {
+        match self {
+            WorkloadKind::Migrate { steps, pause: (_, longest) } => *longest * steps.len() as u32,
+            _ => Duration::ZERO,
         }
     }
 }

@@ -7,11 +7,13 @@ use toml::de::DeTable;
 
 use super::discover::name_of;
 use super::fault::Around;
+use super::given::Given;
 use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
-use super::{event, expect, machines, nemesis, network, schema, syntax, workload};
+use super::scratch::Rules;
+use super::{event, expect, machines, migrate, nemesis, network, schema, syntax, workload};
 
 /// The names that a scenario may use and that are defined elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -70,20 +72,24 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
     let phases = machines::phases(&root, cluster.voters);
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
     let around = Around { voters: cluster.voters, kinds };
-    let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root));
-    let context = Context { folder: &origin.folder, scratch: scratch.as_ref() };
+    let rules = if cluster.system == machines::SYSTEM { Rules::Lockstep } else { Rules::Plain };
+    let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root), rules);
+    let (steps, stages) = migrate::steps(&root, &origin.folder, scratch);
+    // What is asked of replicas in the end, no client asks.
+    let tables = stages.last().map(|last| last.without_rows(Rules::Plain));
+    let context = Context { folder: &origin.folder, stages: &stages, steps: &steps };
     let scenario = Scenario {
         name: origin.name.clone(),
-        path: origin.path.clone(),
+        given: Given::File(origin.path.clone()),
         about: about(problems.text()),
         seeds: expect::seeds(&root),
         network: network::network(&root, cluster.voters),
         clock: machines::clock(&root, cluster.voters),
         workloads: workload::workloads(&root, &phases, context),
-        invariants: expect::invariants(&root, scratch.as_ref()),
+        invariants: expect::invariants(&root, tables.as_ref()),
         events: event::events(&root, &phases, &around),
         nemeses: nemesis::nemeses(&root, &phases, &around),
-        finals: expect::finals(&root, scratch.as_ref()),
+        finals: expect::finals(&root, tables.as_ref()),
         expect: expect::expect(&root, &phases, &cluster.system, known),
         limits: machines::limits(&root, &phases),
         cluster,

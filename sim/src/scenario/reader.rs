@@ -245,6 +245,11 @@ impl<'a> Item<'a> {
         self.problems.push(Problem { title, place: Some((file.clone(), at)), label, related: None, help });
     }
 
+    /// Adds a problem that was found elsewhere.
+    pub fn push(&self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
     /// A text with a unit, or a bare number, whose reader will say that it lacks one.
     pub fn parse<T>(&self, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
         let result = match self.value {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::reader::{Item, Table};
 use super::report::Source;
-use super::scratch::{Refused, Scratch};
+use super::scratch::{Refused, Rules, Scratch};
 
 /// The schema's statements, and a database with the tables of the scenario, among them those that its workloads bring;
 /// no database where the schema is wrong.
-pub fn schema(root: &Table<'_>, folder: &Path, brought: &[&str]) -> (Vec<String>, Option<Scratch>) {
-    let scratch = Scratch::empty();
+pub fn schema(root: &Table<'_>, folder: &Path, brought: &[&str], rules: Rules) -> (Vec<String>, Option<Scratch>) {
+    let scratch = Scratch::empty(rules);
     for statement in brought {
         scratch.run(statement).expect("what workloads bring is valid");
     }

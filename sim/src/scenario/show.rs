@@ -28,7 +28,7 @@ pub fn show(scenario: &Scenario) -> String {
     machines(&mut out, scenario);
     if !scenario.schema.is_empty() {
         out.header("[schema]");
-        out.key("sql", quoted(scenario.schema.join(";\n")));
+        out.key("sql", quoted(script(&scenario.schema)));
     }
     for workload in &scenario.workloads {
         workload_table(&mut out, workload);
@@ -122,6 +122,10 @@ fn clock_error(error: &ClockError, most: impl Fn(u64) -> String, signed: impl Fn
 fn workload_table(out: &mut Writer, workload: &Workload) {
     out.header("[[workload]]");
     out.key("kind", quoted(workload.kind.name()));
+    if let WorkloadKind::Migrate { steps, pause: (shortest, longest) } = &workload.kind {
+        out.key("steps", list(steps.iter().map(|statements| quoted(script(statements)))));
+        return out.key("pause", quoted(write_moment(*shortest, *longest)));
+    }
     out.key("clients", workload.clients);
     match workload.amount {
         Amount::Ops(ops) => out.key("ops", ops),
@@ -155,7 +159,15 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
             let values = values.iter().map(|(name, values)| format!("{} = {}", quoted(name), drawn(values)));
             out.key("values", inline(values));
         }
+        WorkloadKind::Migrate { .. } => unreachable!("a migration has been shown"),
     }
+}
+
+/// Statements as one text. A comment at the end of one must not hide the semicolon.
+fn script(statements: &[String]) -> String {
+    let ends_with_comment = |statement: &String| statement.lines().last().is_some_and(|line| line.contains("--"));
+    let line = |statement| if ends_with_comment(statement) { format!("{statement}\n") } else { statement.clone() };
+    statements.iter().map(line).collect::<Vec<_>>().join(";\n")
 }
 
 fn mixed(mixed: &Mixed) -> String {

@@ -12,7 +12,7 @@ const TEMPLATE: &str = r#"
 # Every key has a default; `cargo sim check FILE --show` prints them all. `A..B` includes both ends.
 seeds    = "1..3"
 
-# What clients do: transfers between accounts whose total never changes. Other kinds: counter, register, append.
+# What clients do: transfers between accounts whose total never changes. Other kinds: counter, register, append, migrate.
 # For statements of your own:
 # { kind = "sql", clients = 4, ops = 100, mix = [{ sql = "UPDATE t SET n = n + 1 WHERE id = :id" }], values = { id = "1..9" } }
 workload = [{ kind = "bank", clients = 4, ops = 200 }]

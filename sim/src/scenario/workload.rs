@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::migrate;
 use super::mix::{self, Context};
 use super::model::{Amount, Layout, Phases, Probability, Workload, WorkloadKind};
 use super::reader::{Item, Table};
@@ -9,8 +10,14 @@ use super::value::{self, Wrong};
 use crate::workload::tables;
 
 /// The kinds of workloads by their names.
-const KINDS: &[(&str, &str)] =
-    &[("bank", "bank"), ("counter", "counter"), ("register", "register"), ("append", "append"), ("sql", "sql")];
+const KINDS: &[(&str, &str)] = &[
+    ("bank", "bank"),
+    ("counter", "counter"),
+    ("register", "register"),
+    ("append", "append"),
+    ("sql", "sql"),
+    ("migrate", "migrate"),
+];
 
 /// The layouts of lists by their names.
 pub const LAYOUTS: &[(&str, Layout)] = &[("text", Layout::Text), ("rows", Layout::Rows)];
@@ -46,12 +53,15 @@ fn workload(
     context: Context<'_>,
     kinds: &mut BTreeSet<&'static str>,
 ) -> Option<Workload> {
-    let clients = table.get("clients", 4, |item| item.count(1, 1000));
-    let amount = amount(&table, phases);
     let kind = match table.find("kind") {
         Some(item) => item.word(KINDS)?,
         None => "bank",
     };
+    if kind == "migrate" {
+        return migration(&table, phases, context, kinds);
+    }
+    let clients = table.get("clients", 4, |item| item.count(1, 1000));
+    let amount = amount(&table, phases);
     if kind != "sql" && !kinds.insert(kind) {
         let help = format!("give the first `{kind}` more `clients` and `ops`, or a higher `rate`");
         table.wrong(format!("a second `{kind}` workload"), "both would write the same tables", help);
@@ -82,6 +92,23 @@ fn workload(
     };
     table.finish();
     Some(Workload { clients, amount: amount?, kind: kind? })
+}
+
+/// A migration has one client, and does what its steps are.
+fn migration(
+    table: &Table<'_>,
+    phases: &Phases,
+    context: Context<'_>,
+    kinds: &mut BTreeSet<&'static str>,
+) -> Option<Workload> {
+    let kind = migrate::migrate(table, phases, context.steps);
+    table.finish();
+    if !kinds.insert("migrate") {
+        let help = "give the first one all steps: one comes after the other";
+        table.wrong("a second `migrate` workload", "both would change the same schema", help);
+        return None;
+    }
+    Some(Workload { clients: 1, amount: Amount::Ops(context.steps.len() as u64), kind: kind? })
 }
 
 fn keys(table: &Table<'_>) -> u32 {

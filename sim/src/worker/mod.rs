@@ -14,6 +14,7 @@ mod serve;
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Given;
 use crate::trace::Entered;
 
 pub use answer::Answer;
@@ -28,8 +29,8 @@ const ARGUMENT: &str = "--worker";
 /// One run that is wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// The scenario's file, as the user gave it.
-    pub path: String,
+    /// What the scenario is made of.
+    pub given: Given,
     /// The system to run it on.
     pub system: String,
     /// The seed.

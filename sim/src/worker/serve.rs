@@ -1,11 +1,12 @@
 //! The worker's side: runs what comes in on standard input, one run at a time.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::{ARGUMENT, Answer, Job, Said};
 use crate::cases;
+use crate::scenario::model::Scenario;
 use crate::simulate::{Options, simulate};
 use crate::status::Status;
 use crate::systems::System;
@@ -19,10 +20,11 @@ pub fn was_asked_for() -> bool {
 
 /// Serves jobs until the input ends, or the parent stops listening.
 pub fn serve(systems: &[&'static dyn System]) -> ExitCode {
+    let mut last = None;
     for line in std::io::stdin().lines() {
         let Ok(line) = line else { break };
         let job: Job = serde_json::from_str(&line).expect("only this program's parent writes to a worker");
-        let answer = answer(systems, &job);
+        let answer = answer(systems, &job, &mut last);
         if say(&Said::Answer(Box::new(answer))).is_err() {
             break;
         }
@@ -41,11 +43,14 @@ fn tell(entered: Entered) {
     let _ = say(&Said::Item(entered));
 }
 
-fn answer(systems: &[&'static dyn System], job: &Job) -> Answer {
-    let scenario = match cases::load(Path::new(&job.path), systems) {
+/// Runs a job. `last` is the scenario of the job before: most jobs are seeds of one.
+fn answer(systems: &[&'static dyn System], job: &Job, last: &mut Option<Arc<Scenario>>) -> Answer {
+    let known = last.take().filter(|scenario| scenario.given == job.given);
+    let scenario = match known.map_or_else(|| cases::load(&job.given, systems), Ok) {
         Ok(scenario) => scenario,
         Err(report) => return refusal(&report.render(false)),
     };
+    *last = Some(scenario.clone());
     let Some(system) = systems.iter().find(|system| system.name() == job.system) else {
         return refusal(&format!("there is no system `{}`", job.system));
     };

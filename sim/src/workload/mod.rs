@@ -7,6 +7,7 @@ pub mod append;
 mod bank;
 pub mod bank_schema;
 pub mod counter;
+pub mod migrate;
 pub mod register;
 mod setup;
 mod sql;
@@ -63,11 +64,15 @@ impl Asked {
 /// Adds the clients of all workloads to the world.
 pub fn start(world: &World, scenario: &Arc<Scenario>) {
     let span = span(scenario);
-    for (place, workload) in scenario.workloads.iter().enumerate() {
+    for (place, workload) in (0..).zip(&scenario.workloads) {
         for nth in 0..workload.clients {
             let (workload, world_too) = (workload.clone(), world.clone());
+            if let WorkloadKind::Migrate { .. } = workload.kind {
+                world.add_client(move |client| migrate::work(client, world_too, place, workload));
+                continue;
+            }
             let pace = Pace { nth, span, until: scenario.phases.faults };
-            world.add_client(move |client| work(client, world_too, place as u32, workload, pace));
+            world.add_client(move |client| work(client, world_too, place, workload, pace));
         }
     }
 }
@@ -83,14 +88,17 @@ struct Pace {
     until: Option<Duration>,
 }
 
-/// A fixed number of operations is spread over the time in which faults strike, so that faults find work to disturb.
+/// A fixed number of operations is spread over the time in which faults strike and a migration goes on, so that both find
+/// work to disturb.
 fn span(scenario: &Scenario) -> Duration {
     let end = |event: &crate::scenario::model::Event| match event.trigger {
         Trigger::At(_, last) => last + event.lasts.unwrap_or_default(),
         _ => Duration::ZERO,
     };
-    let faults = scenario.events.iter().map(end).max().unwrap_or_default();
-    scenario.phases.faults.unwrap_or(faults)
+    let events = scenario.events.iter().map(end);
+    let migrations = scenario.workloads.iter().map(|workload| workload.kind.pauses_max());
+    let busy = events.chain(migrations).max().unwrap_or_default();
+    scenario.phases.faults.unwrap_or(busy)
 }
 
 /// One client's work.
@@ -129,6 +137,7 @@ fn operation(world: &World, kind: &WorkloadKind, entity: u64, number: u64) -> As
             append::operation(&mut stream("workload.append"), number, &shape).asked(*layout)
         }
         WorkloadKind::Sql { mix, values } => sql::operation(&mut stream("workload.sql"), mix, values),
+        WorkloadKind::Migrate { steps, .. } => migrate::step(number, &steps[number as usize]),
     }
 }
 
@@ -140,7 +149,7 @@ pub fn read_once_more(world: &World, scenario: &Scenario) {
             WorkloadKind::Counter { .. } => counter::Counting::ReadAll.into(),
             WorkloadKind::Register { .. } => register::Access::ReadAll.into(),
             WorkloadKind::Append { layout, .. } => append::Transaction::ReadAll.asked(layout),
-            WorkloadKind::Bank { .. } | WorkloadKind::Sql { .. } => continue,
+            WorkloadKind::Bank { .. } | WorkloadKind::Sql { .. } | WorkloadKind::Migrate { .. } => continue,
         };
         let place = place as u32;
         let number = world.lock().ledger.history.next_number(place);
@@ -179,8 +188,8 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
     }
 }
 
-/// Has an operation executed and writes down what came of it.
-async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) {
+/// Has an operation executed and writes down what came of it. Returns its place in the history.
+async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) -> usize {
     let resend = asked.resend;
     let request = Request { session: None, command: asked.command() };
     let world = client.transport();
@@ -208,6 +217,7 @@ async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, ask
             Err(Failure::Unknown(reason)) => Outcome::Unknown { reason },
         };
     });
+    place
 }
 
 /// Draws one of several by weight.

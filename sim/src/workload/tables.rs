@@ -1,7 +1,7 @@
 //! The tables that workloads bring along.
 
 use super::bank_schema::{BANK_SCHEMA, bank_schema};
-use super::{append, counter, register};
+use super::{append, counter, migrate, register};
 use crate::scenario::model::{Layout, WorkloadKind};
 
 /// The statements that create the tables of a kind of workload; of a bank where the kind is not known, since it is the
@@ -15,6 +15,7 @@ pub fn of_kind(kind: &str, layout: Layout) -> &'static [&'static str] {
             Layout::Rows => &[append::ITEMS],
         },
         "sql" => &[],
+        "migrate" => &[migrate::TABLE],
         _ => BANK_SCHEMA,
     }
 }
@@ -30,7 +31,7 @@ pub fn filled(kind: &WorkloadKind) -> Vec<String> {
         WorkloadKind::Bank { accounts, balance } => bank_schema(*accounts, *balance),
         WorkloadKind::Counter { keys, .. } => create.chain([zeros("counters", *keys)]).collect(),
         WorkloadKind::Register { keys, .. } => create.chain([zeros("registers", *keys)]).collect(),
-        WorkloadKind::Append { .. } | WorkloadKind::Sql { .. } => create.collect(),
+        WorkloadKind::Append { .. } | WorkloadKind::Sql { .. } | WorkloadKind::Migrate { .. } => create.collect(),
     }
 }
 

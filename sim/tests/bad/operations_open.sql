@@ -1,0 +1,3 @@
+SELECT 1;
+begin immediate;
+SELECT 2;
