@@ -35,6 +35,8 @@ pub struct Evidence {
     pub counts: Counts,
     /// When the world stopped.
     pub ended: Duration,
+    /// The nodes that were healed first, and what came of them; `None` if all were healed at once, or the run ended before.
+    pub core: Option<Core>,
     /// How long after the heal all replicas had applied the same index and every client had finished; `None` if they
     /// did not within the bound.
     pub settled_after: Option<Duration>,
@@ -47,6 +49,16 @@ pub struct Evidence {
     pub bites: Vec<u64>,
     /// How often each mark was reached.
     pub marks: BTreeMap<String, u64>,
+}
+
+/// The nodes that were healed first, while the others stayed broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Core {
+    /// Which.
+    pub machines: Vec<Machine>,
+    /// How long after that one of them led, all of them had executed its log, and every client had finished, one among them
+    /// that began only then; `None` if that did not come to pass within the bound.
+    pub settled_after: Option<Duration>,
 }
 
 /// What one replica holds at the end.

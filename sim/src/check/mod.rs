@@ -6,6 +6,7 @@
 mod acknowledged_survives;
 mod bank_total;
 mod commit_durable;
+mod core_liveness;
 mod counter_bounds;
 mod differences;
 mod election_safety;
@@ -59,6 +60,7 @@ pub const PROPERTIES: &[&str] = &[
     "linearizable",
     "list-append",
     "invariants",
+    "core-liveness",
     "settled",
     "integrity",
     "tables-equal",
@@ -83,6 +85,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(linearizable::Linearizable),
         Box::new(list_append::ListAppend),
         Box::new(invariants::Invariants),
+        Box::new(core_liveness::CoreLiveness),
         Box::new(settled::Settled),
         Box::new(integrity::Integrity),
         Box::new(tables_equal::TablesEqual),

@@ -1,8 +1,10 @@
 //! Reasons why a run that violates nothing says nothing.
 
+use std::collections::BTreeSet;
+
 use super::linearizable;
 use crate::history::Outcome;
-use crate::record::{Down, FaultRecord, Recorded, What};
+use crate::record::{Down, FaultRecord, What};
 use crate::run::Evidence;
 use crate::scenario::model::{Event, Fault, Trigger};
 
@@ -40,52 +42,75 @@ fn idle_workloads(evidence: &Evidence) -> Vec<String> {
     workloads.map(reason).collect()
 }
 
+/// Faults that never struck, and nemeses none of whose strikes came.
 fn unstruck(evidence: &Evidence) -> Vec<String> {
-    let struck = |place: usize| evidence.struck.get(place).copied().unwrap_or(false);
-    let events = evidence.scenario.events.iter().enumerate().filter(|(place, _)| !struck(*place));
-    events.map(|(_, event)| format!("{} never struck: {}", named(event), remedy(&event.trigger))).collect()
+    let struck = |place: &usize| evidence.struck.get(*place).copied().unwrap_or(false);
+    let missed = groups(evidence).into_iter().filter(|(_, places)| !places.iter().any(struck));
+    missed.map(|(event, _)| format!("{} never struck: {}", named(event), remedy(event))).collect()
+}
+
+/// The scenario's events, each with its place; the strikes of a nemesis are one group.
+fn groups(evidence: &Evidence) -> Vec<(&Event, Vec<usize>)> {
+    let mut groups: Vec<(&Event, Vec<usize>)> = Vec::new();
+    for (place, event) in evidence.scenario.events.iter().enumerate() {
+        let known = event.nemesis.and_then(|nemesis| groups.iter_mut().find(|(of, _)| of.nemesis == Some(nemesis)));
+        match known {
+            Some((_, places)) => places.push(place),
+            None => groups.push((event, vec![place])),
+        }
+    }
+    groups
 }
 
 /// An event as a person finds it: what it does, and its line.
 fn named(event: &Event) -> String {
-    format!("the {} on line {}", event.fault.name(), event.line)
+    let nemesis = if event.nemesis.is_some() { "nemesis " } else { "" };
+    format!("the {nemesis}{} on line {}", event.fault.name(), event.line)
 }
 
-fn remedy(trigger: &Trigger) -> String {
-    match trigger {
-        Trigger::At(from, _) => format!(
+fn remedy(event: &Event) -> String {
+    match &event.trigger {
+        Trigger::At(..) if event.nemesis.is_some() => {
+            "nobody fitted its target at any of its times; let it strike more often, or choose another target".into()
+        }
+        Trigger::At(at, _) => format!(
             "it is due at {} s, and needs a node that fits its target before the faults end; make `phases.faults` longer",
-            from.as_secs_f64()
+            at.as_secs_f64()
         ),
-        Trigger::Applied(index) => {
+        Trigger::Applied((index, _)) => {
             format!("no node executed index {index} while faults were on; ask for more operations")
         }
-        Trigger::Io { nth, .. } => format!("there was no disk call number {nth} of that kind; choose a smaller number"),
-        Trigger::Mark { mark, nth: 1, .. } => format!("the mark `{mark}` was not reached"),
-        Trigger::Mark { mark, nth, .. } => {
+        Trigger::Io { nth: (nth, _), .. } => {
+            format!("there was no disk call number {nth} of that kind; choose a smaller number")
+        }
+        Trigger::Mark { mark, nth: (1, _), .. } => format!("the mark `{mark}` was not reached"),
+        Trigger::Mark { mark, nth: (nth, _), .. } => {
             format!("the mark `{mark}` was not reached {nth} times; choose a smaller number")
         }
     }
 }
 
-/// Faults that struck and changed nothing, each judged by itself.
+/// Faults that struck and changed nothing, each judged by itself, and nemeses none of whose strikes changed anything.
 fn toothless(evidence: &Evidence) -> Vec<String> {
-    let events = evidence.scenario.events.iter().zip(&evidence.struck).enumerate();
-    let reason = |(place, (event, struck)): (usize, (&Event, &bool))| {
-        let (without_effect, remedy) = match event.fault {
-            Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
-                (!took_something(evidence, place), "ended no process and lost no write; choose a target that is up")
-            }
-            _ => (evidence.bites.get(place) == Some(&0), idle(&event.fault)),
-        };
-        (*struck && without_effect).then(|| format!("{} {remedy}", named(event)))
+    let harmful = harmful(evidence);
+    let bit = |place: &usize| match evidence.scenario.events[*place].fault {
+        Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => harmful.contains(place),
+        _ => evidence.bites.get(*place) != Some(&0),
     };
-    events.filter_map(reason).collect()
+    let struck = |place: &usize| evidence.struck.get(*place) == Some(&true);
+    let idle = groups(evidence).into_iter().filter(|(_, places)| {
+        let mut strikes = places.iter().filter(|place| struck(place)).peekable();
+        strikes.peek().is_some() && !strikes.any(bit)
+    });
+    idle.map(|(event, _)| format!("{} {}", named(event), why_idle(&event.fault))).collect()
 }
 
 /// How a fault that changed nothing is made to.
-fn idle(fault: &Fault) -> &'static str {
+fn why_idle(fault: &Fault) -> &'static str {
     match fault {
+        Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
+            "ended no process and lost no write; choose a target that is up"
+        }
         Fault::Clog { .. } | Fault::Swizzle { .. } => "held up no message; let it last longer than a heartbeat",
         Fault::Messages { .. } => "met no message; ask for fewer, for another kind, or let it last longer",
         Fault::Pause(_) => "held up nothing; let it last longer than a heartbeat, and choose a target that is up",
@@ -99,18 +124,19 @@ fn idle(fault: &Fault) -> &'static str {
     }
 }
 
-/// Whether this event ended a process, or took what one had not synced: what it does is recorded between its own beginning
+/// The events that ended a process, or took what one had not synced: what a fault does is recorded between its own record
 /// and that of the next one.
-fn took_something(evidence: &Evidence, event: usize) -> bool {
-    let strikes = |recorded: &Recorded| match &recorded.what {
-        What::Fault(FaultRecord { event, struck: true, .. }) => Some(*event),
-        _ => None,
-    };
-    let records = evidence.records.iter().skip_while(|recorded| strikes(recorded) != Some(event));
-    records
-        .skip(1)
-        .take_while(|recorded| strikes(recorded).is_none())
-        .any(|recorded| matches!(recorded.what, What::Down(_, Down::Killed | Down::PowerCut { .. })))
+fn harmful(evidence: &Evidence) -> BTreeSet<usize> {
+    let mut harmful = BTreeSet::new();
+    let mut strikes = None;
+    for recorded in &evidence.records {
+        match &recorded.what {
+            What::Fault(FaultRecord { event, struck: true, .. }) => strikes = Some(*event),
+            What::Down(_, Down::Killed | Down::PowerCut { .. }) => harmful.extend(strikes),
+            _ => {}
+        }
+    }
+    harmful
 }
 
 fn unreached(evidence: &Evidence) -> Vec<String> {
@@ -139,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::check::testing::{acknowledged_transfer, at, bank_evidence, power_cut_event};
-    use crate::record::Machine;
+    use crate::record::{Harm, Machine};
     use crate::scenario::model::Selector;
 
     #[test]
@@ -160,7 +186,9 @@ mod tests {
         Arc::get_mut(&mut evidence.scenario).unwrap().events = events.collect();
         evidence.struck = vec![true; 4];
         evidence.bites = vec![0, 0, 5, 0];
-        let strikes = |event| at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new() }));
+        let strikes = |event| {
+            at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new(), harm: Harm::default() }))
+        };
         evidence.records.extend([strikes(0), at(2.0, What::Down(Machine(0), Down::Killed)), strikes(1)]);
         let reasons = vacuous(&evidence);
         assert_eq!(reasons.len(), 2, "{reasons:?}");

@@ -11,7 +11,7 @@ use super::mix::Context;
 use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
-use super::{event, expect, machines, network, schema, syntax, workload};
+use super::{event, expect, machines, nemesis, network, schema, syntax, workload};
 
 /// The names that a scenario may use and that are defined elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +66,8 @@ pub fn parse(source: &str, origin: &Origin, known: &Known<'_>) -> Result<Scenari
 
 fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_>) -> Scenario {
     let cluster = machines::cluster(&root, known);
-    let disk = machines::disk(&root);
-    let phases = machines::phases(&root);
+    let disk = machines::disk(&root, cluster.voters);
+    let phases = machines::phases(&root, cluster.voters);
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
     let around = Around { voters: cluster.voters, kinds };
     let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root));
@@ -82,6 +82,7 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         workloads: workload::workloads(&root, &phases, context),
         invariants: expect::invariants(&root, scratch.as_ref()),
         events: event::events(&root, &phases, &around),
+        nemeses: nemesis::nemeses(&root, &phases, &around),
         finals: expect::finals(&root, scratch.as_ref()),
         expect: expect::expect(&root, &phases, &cluster.system, known),
         limits: machines::limits(&root, &phases),

@@ -21,6 +21,7 @@ mod client;
 mod effects;
 mod event;
 mod faults;
+mod heal;
 mod heap;
 mod host;
 mod ledger;
@@ -28,6 +29,7 @@ mod machine;
 mod pump;
 mod select;
 mod traffic;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub use pump::Limit;
 use calls::Calls;
 use event::Event;
 use faults::Faults;
+use heal::Rest;
 use heap::Heap;
 use ledger::Ledger;
 use machine::Node;
@@ -74,6 +77,7 @@ pub struct State {
     calls: Calls,
     traffic: Traffic,
     faults: Faults,
+    rest: Rest,
     /// What happened.
     pub ledger: Ledger,
     /// The phase that the run is in.
@@ -105,6 +109,7 @@ impl World {
             calls: Calls::default(),
             traffic: Traffic::default(),
             faults: Faults::new(scenario, seed, trace),
+            rest: Rest::default(),
             ledger: Ledger::new(checks),
             phase: Phase::Setup,
             quiet_since: Duration::ZERO,
