@@ -12,8 +12,8 @@
 //! * a cluster is one primary again soon after any two of them hear of each other.
 //!
 //! What it lacks is a majority. What a primary acknowledged and had not shipped is gone when another one takes over, and a
-//! primary that was only cut off goes on beside it until it hears of it. What it lacks besides is a snapshot: every piece
-//! of a copy is of a moment of its own.
+//! primary that was only cut off goes on beside it until it hears of it. It also lacks a snapshot: every piece of a copy is
+//! of a moment of its own. And the text of a statement is not what it did: `random()` and `now` are other values elsewhere.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -231,7 +231,9 @@ impl AsyncPrimary {
 fn copy(database: &Connection) -> rusqlite::Result<Vec<Statement>> {
     let dump = dump(database)?;
     let is_table = |sql: &String| sql.get(..12).is_some_and(|begin| begin.eq_ignore_ascii_case("CREATE TABLE"));
-    let (tables, rest): (Vec<String>, Vec<String>) = dump.schema.into_iter().partition(is_table);
+    // SQLite makes its own tables itself.
+    let users = dump.schema.into_iter().filter(|sql| !sql.starts_with("CREATE TABLE sqlite_"));
+    let (tables, rest): (Vec<String>, Vec<String>) = users.partition(is_table);
     let rows = dump.tables.iter().flat_map(rows);
     Ok(tables.into_iter().map(Statement::new).chain(rows).chain(rest.into_iter().map(Statement::new)).collect())
 }
