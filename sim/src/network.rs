@@ -89,10 +89,13 @@ impl Network {
         let slowed = self.slowed_by(from, to);
         let link = self.link(Place::Machine(from), Place::Machine(to));
         let settings = link.settings;
-        if link.luck.happens(settings.loss) || link.is_full(bytes, now) {
+        let lost = link.luck.happens(settings.loss);
+        counts.messages_lost += u64::from(lost);
+        if lost || link.is_full(bytes, now) {
             counts.messages_dropped += 1;
             return Vec::new();
         }
+        counts.messages_throttled += u64::from(settings.bandwidth.is_some());
         let left = link.leaves(bytes, now) + slowed;
         let arrives = left + link.latency.duration(&settings.latency);
         let mut arrivals = Vec::with_capacity(2);

@@ -11,7 +11,7 @@ use lockstep_node::state_machine::Command;
 use crate::history::History;
 use crate::record::{Machine, Recorded};
 use crate::scenario::model::Scenario;
-use crate::systems::Logged;
+use crate::systems::{Logged, Reopened};
 
 /// The evidence of a run, complete once the world has stopped.
 #[derive(Debug)]
@@ -75,6 +75,9 @@ pub struct Replica {
     /// The entries of its log that would survive a loss of power now, or why it could not boot then; `None` for a system
     /// without a log.
     pub durable_log: Option<Result<Vec<Logged>, String>>,
+    /// What its database holds once its machine has lost power, after all else was read, or why it cannot be opened then.
+    /// Asked of one machine, drawn. `None` if it has no database yet, or for a system whose databases do not know.
+    pub reopened: Option<Result<Reopened, String>>,
     /// The applied index, for a system that has one.
     pub applied: Option<u64>,
     /// Whether its process is up at the end.
@@ -97,8 +100,12 @@ pub struct Counts {
     pub events: u64,
     /// Peer messages that were sent.
     pub messages: u64,
-    /// Peer messages that loss or a cut dropped.
+    /// Peer messages that did not arrive: lost by chance or by a fault, or for lack of room before a link.
     pub messages_dropped: u64,
+    /// Those of them that were lost by chance.
+    pub messages_lost: u64,
+    /// Peer messages that crossed a link whose bandwidth has a bound.
+    pub messages_throttled: u64,
     /// Peer messages that arrived twice.
     pub messages_duplicated: u64,
     /// Peer messages that later ones overtook.
@@ -117,6 +124,8 @@ pub struct Counts {
     pub sql_errors: u64,
     /// Leaders that were elected.
     pub elections: u64,
+    /// Machines whose wall clocks do not show the true time when the faults begin.
+    pub clocks_wrong: u64,
 }
 
 /// What one check says of a run.

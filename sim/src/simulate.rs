@@ -10,15 +10,18 @@ use crate::inspect::{executed, inspect};
 use crate::record::{Machine, Phase};
 use crate::run::{Core, Evidence, Run};
 use crate::scenario::lower;
-use crate::scenario::model::{Phases, Scenario};
+use crate::scenario::model::{ClockError, Network, Phases, Probability, Scenario};
 use crate::systems::System;
 use crate::trace::{Listener, Trace};
 use crate::workload;
 use crate::world::{Limit, State, World};
 
-/// How a run is made. None of it may change what happens in the run.
+/// How a run is made. None of it may change what happens in the run, `blunt` aside.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Faults of this kind strike and do nothing, as `do` names it; or the setting of the network or the clocks that this
+    /// names has no effect ([`SETTINGS`]). To see whether a testbed whose faults do not work would be taken for a green one.
+    pub blunt: Option<&'static str>,
     /// The seed of madsim's own scheduling and randomness; by default the run's. A run must not depend on it.
     pub madsim_seed: Option<u64>,
     /// Whether every datagram and disk call is recorded, for people who want to see all.
@@ -26,6 +29,9 @@ pub struct Options {
     /// Who is told everything that enters the digest, as it happens.
     pub listener: Option<Listener>,
 }
+
+/// The settings that [`Options::blunt`] may name.
+pub const SETTINGS: [&str; 6] = ["loss", "duplicate", "reorder", "bandwidth", "offset", "drift"];
 
 /// After the last operation, how long a fault that waits for something to happen may still wait.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
@@ -52,7 +58,8 @@ pub fn simulate(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, option
 fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Options) -> Run {
     let trace = Trace::told_to(options.listener);
     let scenario = &Arc::new(lower(scenario, seed, &trace));
-    let world = World::new(scenario, seed, &trace, check::all(scenario));
+    let world =
+        World::new(&without_setting(scenario, options.blunt), seed, &trace, check::all(scenario), options.blunt);
     if options.details {
         world.show_details();
     }
@@ -87,6 +94,34 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
     let verdicts = check::judge(checks, seen, &evidence);
     let vacuous = check::vacuous(&evidence);
     Run { evidence, verdicts, vacuous, digest: trace.digest() }
+}
+
+/// The scenario with a setting that has no effect.
+fn without_setting(scenario: &Arc<Scenario>, setting: Option<&str>) -> Arc<Scenario> {
+    let Some(setting) = setting.filter(|setting| SETTINGS.contains(setting)) else { return scenario.clone() };
+    let mut without = Scenario::clone(scenario);
+    let Network { all, links } = &mut without.network;
+    match setting {
+        "loss" => {
+            all.loss = Probability(0);
+            links.iter_mut().for_each(|link| link.loss = None);
+        }
+        "duplicate" => {
+            all.duplicate = Probability(0);
+            links.iter_mut().for_each(|link| link.duplicate = None);
+        }
+        "reorder" => {
+            all.reorder = Probability(0);
+            links.iter_mut().for_each(|link| link.reorder = None);
+        }
+        "bandwidth" => {
+            all.bandwidth = None;
+            links.iter_mut().for_each(|link| link.bandwidth = None);
+        }
+        "offset" => without.clock.offset_ns = ClockError::UpTo(0),
+        _ => without.clock.drift_ppm = ClockError::UpTo(0),
+    }
+    Arc::new(without)
 }
 
 /// How the cluster found together after the faults.

@@ -8,6 +8,7 @@ mod bank_total;
 mod commit_durable;
 mod core_liveness;
 mod counter_bounds;
+mod database_durable;
 mod differences;
 mod election_safety;
 mod exactly_once;
@@ -51,6 +52,7 @@ pub const PROPERTIES: &[&str] = &[
     "leader-completeness",
     "state-machine-safety",
     "commit-durable",
+    "database-durable",
     "acknowledged-survives",
     "exactly-once",
     "real-time",
@@ -76,6 +78,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(leader_completeness::LeaderCompleteness::default()),
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(commit_durable::CommitDurable::new(scenario.cluster.voters)),
+        Box::new(database_durable::DatabaseDurable::default()),
         Box::new(acknowledged_survives::AcknowledgedSurvives),
         Box::new(exactly_once::ExactlyOnce),
         Box::new(real_time::RealTime),

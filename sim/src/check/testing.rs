@@ -182,7 +182,16 @@ fn replica(transfers: &[i64]) -> Replica {
         ],
     };
     let (invariants, finals) = (Vec::new(), Vec::new());
-    Replica { dump: Ok(dump), integrity: "ok".into(), invariants, finals, durable_log: None, applied: None, up: true }
+    Replica {
+        dump: Ok(dump),
+        integrity: "ok".into(),
+        invariants,
+        finals,
+        durable_log: None,
+        reopened: None,
+        applied: None,
+        up: true,
+    }
 }
 
 /// Sets the balance of an account on a replica.

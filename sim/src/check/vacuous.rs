@@ -6,12 +6,12 @@ use super::linearizable;
 use crate::history::Outcome;
 use crate::record::{Down, FaultRecord, What};
 use crate::run::Evidence;
-use crate::scenario::model::{Event, Fault, Trigger};
+use crate::scenario::model::{ClockError, Event, Fault, Probability, Trigger};
 
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
-    let nothing_asked = [idle_workloads(evidence), unstruck(evidence), toothless(evidence)].concat();
-    [nothing_asked, unreached(evidence), empty(evidence), undecided(evidence)].concat()
+    let faults = [unstruck(evidence), toothless(evidence), without_effect(evidence)].concat();
+    [idle_workloads(evidence), faults, unreached(evidence), empty(evidence), undecided(evidence)].concat()
 }
 
 /// What a check gave up on.
@@ -90,6 +90,9 @@ fn remedy(event: &Event) -> String {
     }
 }
 
+/// So many strikes of a nemesis must have changed something: that none of fewer did may be bad luck.
+const STRIKES: usize = 3;
+
 /// Faults that struck and changed nothing, each judged by itself, and nemeses none of whose strikes changed anything.
 fn toothless(evidence: &Evidence) -> Vec<String> {
     let harmful = harmful(evidence);
@@ -98,9 +101,10 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
         _ => evidence.bites.get(*place) != Some(&0),
     };
     let struck = |place: &usize| evidence.struck.get(*place) == Some(&true);
-    let idle = groups(evidence).into_iter().filter(|(_, places)| {
-        let mut strikes = places.iter().filter(|place| struck(place)).peekable();
-        strikes.peek().is_some() && !strikes.any(bit)
+    let idle = groups(evidence).into_iter().filter(|(event, places)| {
+        let strikes: Vec<&usize> = places.iter().filter(|place| struck(place)).collect();
+        let least = if event.nemesis.is_some() { STRIKES } else { 1 };
+        strikes.len() >= least && !strikes.into_iter().any(bit)
     });
     idle.map(|(event, _)| format!("{} {}", named(event), why_idle(&event.fault))).collect()
 }
@@ -137,6 +141,38 @@ fn harmful(evidence: &Evidence) -> BTreeSet<usize> {
         }
     }
     harmful
+}
+
+/// A setting that changes messages by chance must have done so where this many were to be expected: that none is among them
+/// is no bad luck.
+const EXPECTED: u64 = 10;
+
+/// Settings of the network and the clocks that changed nothing.
+fn without_effect(evidence: &Evidence) -> Vec<String> {
+    let (scenario, counts) = (&evidence.scenario, &evidence.counts);
+    let (all, links) = (&scenario.network.all, &scenario.network.links);
+    let by_chance = [
+        ("loss", all.loss, counts.messages_lost),
+        ("duplicate", all.duplicate, counts.messages_duplicated),
+        ("reorder", all.reorder, counts.messages_reordered),
+    ];
+    let expected = |chance: Probability| counts.messages * u64::from(chance.0) / 1_000_000;
+    let idle = by_chance.iter().filter(|(_, chance, met)| *met == 0 && expected(*chance) >= EXPECTED);
+    let mut reasons: Vec<String> = idle
+        .map(|(name, chance, _)| format!("`network.{name}` met none of some {} messages", expected(*chance)))
+        .collect();
+    let bounded = all.bandwidth.or(links.iter().find_map(|link| link.bandwidth));
+    if bounded.is_some() && counts.messages_throttled == 0 {
+        reasons.push("`bandwidth` met no message; let nodes talk on the links that it is about".into());
+    }
+    let off = |error: &ClockError| match error {
+        ClockError::UpTo(most) => *most > 0,
+        ClockError::Each(errors) => errors.values().any(|error| *error != 0),
+    };
+    if (off(&scenario.clock.offset_ns) || off(&scenario.clock.drift_ppm)) && counts.clocks_wrong == 0 {
+        reasons.push("every clock is right, although `[clock]` says otherwise".into());
+    }
+    reasons
 }
 
 fn unreached(evidence: &Evidence) -> Vec<String> {

@@ -24,6 +24,8 @@ pub(super) struct Faults {
 
 struct Scheduled {
     event: model::Event,
+    /// Whether it strikes and does nothing: see [`Options::blunt`](crate::simulate::Options).
+    blunt: bool,
     status: Status,
     /// What it does, once it struck.
     steps: Vec<Step>,
@@ -48,9 +50,10 @@ enum Status {
 }
 
 impl Faults {
-    pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace) -> Self {
+    pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace, blunt: Option<&str>) -> Self {
         let scheduled = |(place, event): (usize, &model::Event)| Scheduled {
             event: event.clone(),
+            blunt: blunt == Some(event.fault.name()),
             status: Status::Waiting,
             steps: Vec::new(),
             bites: 0,
@@ -80,6 +83,11 @@ impl Faults {
         self.list.iter().flat_map(effects).filter_map(machine).collect()
     }
 
+    /// Whether a fault does nothing when it strikes.
+    pub(super) fn is_blunt(&self, place: usize) -> bool {
+        self.list[place].blunt
+    }
+
     fn is_active(&self, event: usize) -> bool {
         matches!(self.list[event].status, Status::Active(_))
     }
@@ -96,7 +104,8 @@ impl State {
                 }
                 Trigger::Io { nth, during, node } => {
                     let machines = self.resolve(place, &[vec![node]]).and_then(|mut groups| groups.pop());
-                    for machine in machines.unwrap_or_default() {
+                    let armed = machines.filter(|_| !self.faults.is_blunt(place));
+                    for machine in armed.unwrap_or_default() {
                         self.machine(machine).disk.arm(Strike { event: place, nth: nth.0, during });
                     }
                 }
@@ -242,7 +251,7 @@ impl State {
     /// Counts for each fault with an active effect of this kind that it changed something.
     pub(super) fn count_bites(&mut self, by: impl Fn(&Effect) -> bool) {
         let bites = |fault: &&mut Scheduled| match &fault.status {
-            Status::Active(effects) => effects.iter().any(&by),
+            Status::Active(effects) => !fault.blunt && effects.iter().any(&by),
             _ => false,
         };
         self.faults.list.iter_mut().filter(bites).for_each(|fault| fault.bites += 1);

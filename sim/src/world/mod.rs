@@ -97,7 +97,15 @@ pub struct State {
 
 impl World {
     /// A world with so many machines, all off.
-    pub fn new(scenario: &Arc<Scenario>, seed: u64, trace: &Trace, checks: Vec<Box<dyn Check>>) -> World {
+    ///
+    /// Faults of the kind that is `blunt` strike and do nothing.
+    pub fn new(
+        scenario: &Arc<Scenario>,
+        seed: u64,
+        trace: &Trace,
+        checks: Vec<Box<dyn Check>>,
+        blunt: Option<&str>,
+    ) -> World {
         let machines = (0..scenario.cluster.voters).map(|n| Node::new(Machine(n), scenario, seed, trace)).collect();
         World(Arc::new(Mutex::new(State {
             now: Duration::ZERO,
@@ -108,7 +116,7 @@ impl World {
             network: Network::new(scenario.network.clone(), seed, trace),
             calls: Calls::default(),
             traffic: Traffic::default(),
-            faults: Faults::new(scenario, seed, trace),
+            faults: Faults::new(scenario, seed, trace, blunt),
             rest: Rest::default(),
             ledger: Ledger::new(checks),
             phase: Phase::Setup,
@@ -158,6 +166,8 @@ impl State {
     /// The setup is over: clients begin, and faults may strike.
     pub fn begin_faults(&mut self) {
         self.zero = self.now;
+        let is_wrong = |node: &&Node| !node.clock.is_right(self.now);
+        self.counts.clocks_wrong = self.machines.iter().filter(is_wrong).count() as u64;
         self.enter_phase(Phase::Faults);
         self.schedule_faults();
     }

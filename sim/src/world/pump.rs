@@ -254,14 +254,18 @@ impl World {
     }
 
     fn begin(&self, fault: usize, effect: Effect) {
+        let blunt = self.lock().faults.is_blunt(fault);
         match effect {
+            _ if blunt => {}
             Effect::Choose(from, to) => self.lock().begin_choice(fault, from, to),
             other => self.begin_effect(other),
         }
     }
 
     fn finish(&self, fault: usize, effect: Effect) {
+        let blunt = self.lock().faults.is_blunt(fault);
         match effect {
+            _ if blunt => {}
             Effect::Choose(..) => self.lock().end_choice(fault),
             other => self.end_effect(other),
         }
