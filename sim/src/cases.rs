@@ -17,8 +17,8 @@ pub struct Case {
     pub scenario: Arc<Scenario>,
     /// The system's name.
     pub system: String,
-    /// The property that must fail first, if one must.
-    pub expected: Option<String>,
+    /// The properties of which one must fail first; none if all must hold.
+    pub expected: Vec<String>,
 }
 
 impl Case {
@@ -56,11 +56,11 @@ pub fn load(given: &Given, systems: &[&'static dyn System]) -> Result<Arc<Scenar
 
 /// The cases of a scenario: its own first, then its expected failures.
 pub fn of(scenario: &Arc<Scenario>) -> Vec<Case> {
-    let own = Case { scenario: scenario.clone(), system: scenario.cluster.system.clone(), expected: None };
-    let failing = scenario.expect.fails.iter().map(|(system, property)| Case {
+    let own = Case { scenario: scenario.clone(), system: scenario.cluster.system.clone(), expected: Vec::new() };
+    let failing = scenario.expect.fails.iter().map(|(system, properties)| Case {
         scenario: scenario.clone(),
         system: system.clone(),
-        expected: Some(property.clone()),
+        expected: properties.clone(),
     });
     std::iter::once(own).chain(failing).collect()
 }
@@ -73,7 +73,7 @@ pub fn on(scenario: &Arc<Scenario>, system: &str, systems: &[&'static dyn System
     if !names(systems).contains(&system) {
         return Err(known("system", system, &names(systems)));
     }
-    let expected = scenario.expect.fails.get(system).filter(|_| system != scenario.cluster.system).cloned();
+    let expected = scenario.expect.fails.get(system).cloned().unwrap_or_default();
     Ok(Case { scenario: scenario.clone(), system: system.to_owned(), expected })
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lockstep_sim::check::PROPERTIES;
+use lockstep_sim::cases;
 use lockstep_sim::run::{Finding, Run};
 use lockstep_sim::scenario::model::Scenario;
-use lockstep_sim::scenario::{self, Known};
 use lockstep_sim::simulate::{Options, simulate};
+use lockstep_sim::systems;
 use lockstep_sim::systems::System;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
 use lockstep_sim::zoo;
@@ -56,8 +56,7 @@ fn failure(run: &Run) -> Option<&'static str> {
 
 fn load(name: &str) -> Arc<Scenario> {
     let file = root().join("scenarios").join(name).with_extension("toml");
-    let known = Known { systems: &["lockstep"], properties: PROPERTIES, kinds: &[] };
-    Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")))
+    cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn root() -> &'static Path {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use lockstep_sim::check::PROPERTIES;
+use lockstep_sim::cases;
 use lockstep_sim::scenario::model::Scenario;
-use lockstep_sim::scenario::{self, Known};
 use lockstep_sim::simulate::{Options, simulate};
+use lockstep_sim::systems;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
 
 /// A quiet day, restarts of all nodes, and a power cut of all disks.
@@ -55,6 +55,5 @@ fn digest(name: &str, seed: u64, madsim_seed: Option<u64>) -> u128 {
 
 fn load(name: &str) -> Arc<Scenario> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).with_extension("toml");
-    let known = Known { systems: &["lockstep"], properties: PROPERTIES, kinds: &[] };
-    Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")))
+    cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
 }

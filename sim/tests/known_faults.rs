@@ -1,36 +1,119 @@
-//! The README shows which systems fail which scenarios. That they do is a test of its own, one for each seed.
+//! The table of known faults is exact: each naive system fails the scenarios that name it, on all their seeds and with the
+//! properties that they name, and no others. The README shows the table.
+//!
+//! One test for each scenario on each system: `network/minority@bully`. This program is also its own worker.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
 
-use lockstep_sim::check::PROPERTIES;
-use lockstep_sim::scenario::{self, Known};
-use lockstep_sim::systems;
+use libtest_mimic::{Arguments, Failed, Trial};
+use lockstep_sim::scenario::model::Scenario;
+use lockstep_sim::status::Status;
+use lockstep_sim::systems::{self, System};
+use lockstep_sim::worker::{self, Wants, Worker};
+use lockstep_sim::{cases, scenario};
 
-#[test]
-fn the_readme_lists_the_known_faults() {
-    let table = table();
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    if worker::was_asked_for() {
+        return worker::serve(systems::ALL);
+    }
+    let arguments = Arguments::from_args();
+    std::env::set_current_dir(root()).expect("the workspace is a folder");
+    let scenarios = scenarios();
+    let exact = scenarios.iter().flat_map(|scenario| {
+        others(scenario).map(|system| {
+            let scenario = scenario.clone();
+            Trial::test(format!("{}@{}", scenario.name, system.name()), move || exact(&scenario, system.name()))
+        })
+    });
+    let mut trials: Vec<Trial> = exact.collect();
+    trials.push(Trial::test("the_readme_shows_the_table", move || the_readme_shows_the_table(&scenarios)));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn scenarios() -> Vec<Arc<Scenario>> {
+    let files = scenario::discover(&["scenarios".into()]).expect("the scenarios can be listed");
+    let load = |file: &_| cases::load(file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
+    files.iter().map(|file| load(file)).collect()
+}
+
+/// The systems that a scenario is not written for.
+fn others(scenario: &Scenario) -> impl Iterator<Item = &'static dyn System> {
+    systems::ALL.iter().copied().filter(|system| system.name() != scenario.cluster.system)
+}
+
+/// Runs all seeds of a scenario on a system and compares what fails first with what the scenario names.
+fn exact(scenario: &Arc<Scenario>, system: &str) -> Result<(), Failed> {
+    let case = cases::on(scenario, system, systems::ALL)?;
+    let mut worker = Worker::default();
+    let mut seen = BTreeSet::new();
+    let mut told = String::new();
+    for seed in &scenario.seeds {
+        let answer = worker.ask(&case.task(*seed, Wants::default(), false).job)?;
+        let failed = match answer.status {
+            Status::Failed => answer.property,
+            // A fault that finds nobody to strike, as every fault of the leader on a system that reports none, shows nothing.
+            Status::Pass | Status::Vacuous => None,
+            _ => return Err(format!("seed {seed}: {}\n{}", answer.headline, answer.details.join("\n")).into()),
+        };
+        told += &format!("  {}\n  {}\n", answer.headline, case.replay(*seed));
+        seen.insert(failed);
+    }
+    let named: BTreeSet<Option<String>> = match case.expected.as_slice() {
+        [] => [None].into(),
+        properties => properties.iter().cloned().map(Some).collect(),
+    };
+    if seen == named {
+        return Ok(());
+    }
+    let remedy = match seen.iter().cloned().collect::<Option<Vec<String>>>() {
+        Some(all) => format!("every seed fails, so name all that fails first: {system} = {all:?}"),
+        None if seen.len() == 1 => format!("no seed fails, so do not name {system}"),
+        None => {
+            "some seeds fail and others do not: list other seeds, or change the scenario until all are alike".to_owned()
+        }
+    };
+    Err(format!("[expect] fails of {} is not what {system} does: {remedy}\n{told}", scenario.path).into())
+}
+
+fn the_readme_shows_the_table(scenarios: &[Arc<Scenario>]) -> Result<(), Failed> {
+    let table = table(scenarios);
     insta::with_settings!({
         snapshot_path => root().join("snapshots/teeth"),
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, { insta::assert_snapshot!("known_faults", table) });
-    let readme = fs::read_to_string(root().join("README.md")).expect("the README can be read");
-    let (_, rest) = readme.split_once("<!-- known faults -->\n").expect("the README marks where the table begins");
-    let (shown, _) = rest.split_once("<!-- end -->").expect("the README marks where the table ends");
-    assert_eq!(shown.trim(), table.trim(), "copy the table from snapshots/teeth/known_faults.snap into README.md");
+    let readme = fs::read_to_string("README.md")?;
+    let (_, rest) =
+        readme.split_once("<!-- known faults -->\n").ok_or("the README does not mark where the table begins")?;
+    let (shown, _) = rest.split_once("<!-- end -->").ok_or("the README does not mark where the table ends")?;
+    match shown.trim() == table.trim() {
+        true => Ok(()),
+        false => Err("copy the table from snapshots/teeth/known_faults.snap into README.md".into()),
+    }
 }
 
-fn table() -> String {
-    let systems: Vec<&str> = systems::ALL.iter().map(|system| system.name()).collect();
-    let known = Known { systems: &systems, properties: PROPERTIES, kinds: &systems::kinds(systems::ALL) };
-    let mut table = "| system | scenario | what happens | fails |\n|---|---|---|---|\n".to_owned();
-    for file in scenario::discover(&[root().join("scenarios")]).expect("the scenarios can be listed") {
-        let scenario = scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}"));
+/// A row for every scenario that a system fails, a column for every such system.
+fn table(scenarios: &[Arc<Scenario>]) -> String {
+    let failing = scenarios.iter().flat_map(|scenario| scenario.expect.fails.keys()).collect::<BTreeSet<_>>();
+    let columns: Vec<&str> =
+        systems::ALL.iter().map(|system| system.name()).filter(|name| failing.iter().any(|one| one == name)).collect();
+    let mut table =
+        format!("| scenario | what happens | {} |\n|---|---|{}\n", columns.join(" | "), "---|".repeat(columns.len()));
+    for scenario in scenarios.iter().filter(|scenario| !scenario.expect.fails.is_empty()) {
         let about = scenario.about.first().map_or("", |line| line.as_str());
-        for (system, property) in &scenario.expect.fails {
-            table += &format!("| {system} | {} | {about} | `{property}` |\n", scenario.name);
-        }
+        let cell = |system: &&str| {
+            let properties = scenario.expect.fails.get(*system).map(Vec::as_slice).unwrap_or_default();
+            properties.iter().map(|property| format!("`{property}`")).collect::<Vec<_>>().join(" or ")
+        };
+        let cells = columns.iter().map(cell).collect::<Vec<_>>();
+        table += &format!("| {} | {about} | {} |\n", scenario.name, cells.join(" | "));
     }
     table
 }

@@ -12,7 +12,7 @@ use lockstep_sim::scenario::{Known, Origin, Report, load, lower, parse, show, te
 use lockstep_sim::trace::Trace;
 
 const KNOWN: Known<'_> = Known {
-    systems: &["lockstep", "statement-shipping"],
+    systems: &["lockstep", "statement-shipping", "bully"],
     properties: &["tables-equal", "log-matching"],
     kinds: &[("lockstep", &["append", "vote"])],
 };
@@ -267,7 +267,7 @@ settle = "5s"
 progress   = ["50 commits in 2s..5s", "1 commit in 5s..25s"]
 leaderless = "at most 2500ms"
 sometimes  = ["leader.changed", "log.torn-tail"]
-fails      = { statement-shipping = "tables-equal" }
+fails      = { statement-shipping = "tables-equal", bully = ["log-matching", "tables-equal"] }
 
 [limits]
 time   = "1h"
@@ -359,7 +359,8 @@ fn a_long_scenario_means_what_it_says() {
     assert_eq!(cut.strikes, Strikes::When { trigger, times: (1, 3) });
     assert_eq!((scenario.phases.core, scenario.disk.budget), (Some(3), Some(2)));
     assert_eq!(scenario.expect.progress.len(), 2);
-    assert_eq!(scenario.expect.fails["statement-shipping"], "tables-equal");
+    assert_eq!(scenario.expect.fails["statement-shipping"], ["tables-equal"]);
+    assert_eq!(scenario.expect.fails["bully"], ["log-matching", "tables-equal"]);
 }
 
 #[test]

@@ -1,23 +1,22 @@
 //! Verdicts on a real run whose evidence was tampered with: each lie is noticed, by the property that is made for it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_node::api::Value;
-use lockstep_sim::check::{self, PROPERTIES};
+use lockstep_sim::cases;
+use lockstep_sim::check;
 use lockstep_sim::history::{Operation, Outcome};
 use lockstep_sim::run::{Evidence, Finding, Violation};
-use lockstep_sim::scenario::{self, Known};
 use lockstep_sim::simulate::{Options, simulate};
+use lockstep_sim::systems;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
 
 /// The first property that is violated once the evidence of a run was tampered with.
 fn noticed(name: &str, tamper: impl FnOnce(&mut Evidence)) -> Option<(&'static str, Violation)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace");
     let file = root.join("scenarios").join(name).with_extension("toml");
-    let known = Known { systems: &["lockstep", "statement-shipping"], properties: PROPERTIES, kinds: &[] };
-    let scenario = Arc::new(scenario::load(&file, &known).unwrap_or_else(|report| panic!("{report}")));
+    let scenario = cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
     let mut evidence = simulate(&LOCKSTEP, &scenario, 1, &Options::default()).evidence;
     tamper(&mut evidence);
     let verdicts = check::judge(check::all(&scenario), None, &evidence);

@@ -79,7 +79,7 @@ Examples:
                                            your own SQL, without a scenario file
 
 A scenario whose [expect] names systems in `fails` is run on those as well with
-its own seeds, and passes there if its first failure is the property named. Other
+its own seeds, and passes there if its first failure is a property named. Other
 seeds run on its own system only.")]
 pub struct RunArguments {
     /// Scenario files, or folders to search for them

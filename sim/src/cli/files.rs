@@ -60,8 +60,9 @@ pub fn list(paths: &[PathBuf], systems: &[&'static dyn System], out: &mut Output
         let about = scenario.about.first().map_or("", String::as_str);
         let seeds = seeds(&scenario.seeds);
         out.line(format!("{:<width$}  {seeds:<8}  {about}", scenario.name).trim_end())?;
-        for (system, property) in &scenario.expect.fails {
-            out.line(format_args!("{:<width$}  {:<8}  fails on {system} with {property}", "", ""))?;
+        for (system, properties) in &scenario.expect.fails {
+            let any = properties.join(" or ");
+            out.line(format_args!("{:<width$}  {:<8}  fails on {system} with {any}", "", ""))?;
         }
     }
     Ok(Status::Pass)

@@ -82,7 +82,7 @@ fn single(plan: &Plan, out: &mut Output) -> Result<Status, Failure> {
             out.text(short)?;
         }
         // The short log ends with the run's own verdict; this is what one run cannot know of itself.
-        let more = case.expected.is_some() || answer.status == Status::Nondeterministic;
+        let more = !case.expected.is_empty() || answer.status == Status::Nondeterministic;
         if more || answer.short.is_none() {
             out.verdict(&case.name(), seed, &answer, &case.replay(seed))?;
         }
@@ -183,10 +183,10 @@ impl<'o> Campaign<'o> {
             let all_passed = !self.failures.keys().any(|(_, failed)| *failed == name);
             if all_passed {
                 let seeds = count(self.passed, "seed");
-                let expected = case
-                    .expected
-                    .as_ref()
-                    .map_or(String::new(), |property| format!("  fails with {property}, as expected"));
+                let expected = match case.expected.as_slice() {
+                    [] => String::new(),
+                    properties => format!("  fails with {}, as expected", properties.join(" or ")),
+                };
                 self.out.line(format_args!("{}  {name}  {seeds}{expected}", self.out.word(Status::Pass)))?;
             }
             self.passed = 0;

@@ -207,11 +207,11 @@ fn parse_leaderless(text: &str) -> Result<Duration, Wrong> {
     value::duration(longest.trim())
 }
 
-fn fails(item: &Item<'_>, system: &str, known: &Known<'_>) -> Option<BTreeMap<String, String>> {
+/// `{ bully = "tables-equal" }`, or a list of properties where the first failure depends on the seed.
+fn fails(item: &Item<'_>, system: &str, known: &Known<'_>) -> Option<BTreeMap<String, Vec<String>>> {
     let mut fails = BTreeMap::new();
     for entry in item.table("[expect] fails")?.entries() {
         let name = entry.key.clone();
-        let Some(property) = entry.text() else { continue };
         if !known.systems.contains(&name.as_str()) {
             entry.at_key().unknown::<()>("there is no system", &name, known.systems);
         } else if name == system {
@@ -220,11 +220,28 @@ fn fails(item: &Item<'_>, system: &str, known: &Known<'_>) -> Option<BTreeMap<St
                 "it is the system that this scenario must hold on",
                 "name another system here, or another one in `[cluster] system`",
             );
-        } else if !known.properties.contains(&property.as_str()) {
-            entry.unknown::<()>("there is no property", &property, known.properties);
-        } else {
-            fails.insert(name, property);
+        } else if let Some(properties) = properties(&entry, known) {
+            fails.insert(name, properties);
         }
     }
     Some(fails)
+}
+
+fn properties(entry: &Item<'_>, known: &Known<'_>) -> Option<Vec<String>> {
+    let mut properties = Vec::new();
+    for item in entry.one_or_list() {
+        let property = item.text()?;
+        if !known.properties.contains(&property.as_str()) {
+            return item.unknown("there is no property", &property, known.properties);
+        }
+        if properties.contains(&property) {
+            return item.wrong(Wrong::brief("names a property twice", "this one stands before already"));
+        }
+        properties.push(property);
+    }
+    if properties.is_empty() {
+        let help = "name what fails first there, or leave the system out if nothing does";
+        return entry.wrong(Wrong::new("names no property", "a failure is the failure of a property", help));
+    }
+    Some(properties)
 }

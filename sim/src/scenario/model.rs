@@ -375,8 +375,8 @@ pub struct Expect {
     pub leaderless: Option<Duration>,
     /// Marks that every run must reach.
     pub sometimes: Vec<String>,
-    /// Systems on which this scenario must fail, and the property that must fail first.
-    pub fails: BTreeMap<String, String>,
+    /// Systems on which this scenario must fail, and the properties of which one must fail first; there is at least one.
+    pub fails: BTreeMap<String, Vec<String>>,
 }
 
 /// `progress = "50 commits in 2s..5s"`.

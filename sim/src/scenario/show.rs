@@ -347,7 +347,10 @@ fn ends(out: &mut Writer, scenario: &Scenario) {
         out.key("leaderless", quoted(format!("at most {}", write_duration(longest))));
     }
     out.key("sometimes", list(expect.sometimes.iter().map(quoted)));
-    let fails = expect.fails.iter().map(|(system, property)| format!("{} = {}", quoted(system), quoted(property)));
+    let fails = expect.fails.iter().map(|(system, properties)| match properties.as_slice() {
+        [only] => format!("{} = {}", quoted(system), quoted(only)),
+        several => format!("{} = {}", quoted(system), list(several.iter().map(quoted))),
+    });
     out.key("fails", inline(fails));
     out.header("[limits]");
     out.key("time", quoted(write_duration(scenario.limits.time)));

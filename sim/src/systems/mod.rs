@@ -3,7 +3,10 @@
 //! A [`System`] boots a node on a host, answers requests of [`lockstep_node::api`], and says where its database is. Verdicts
 //! that trust nothing the nodes claim need no more; the others are for systems that report events.
 
+pub mod async_primary;
+pub mod bully;
 pub mod lockstep;
+pub mod naive;
 pub mod plain_sqlite;
 pub mod statement_shipping;
 
@@ -21,7 +24,8 @@ use crate::scenario::model::Cluster;
 use crate::world::SimHost;
 
 /// The systems that come with the testbed, the one that people mean first.
-pub const ALL: &[&dyn System] = &[&lockstep::LOCKSTEP, &statement_shipping::STATEMENT_SHIPPING];
+pub const ALL: &[&dyn System] =
+    &[&lockstep::LOCKSTEP, &statement_shipping::STATEMENT_SHIPPING, &bully::BULLY, &async_primary::ASYNC_PRIMARY];
 
 /// The kinds of datagrams that each of some systems tells apart.
 pub fn kinds(systems: &[&'static dyn System]) -> Vec<(&'static str, &'static [&'static str])> {
