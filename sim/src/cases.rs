@@ -1,6 +1,7 @@
 //! Cases: one scenario on one system. A scenario runs on its own system, where it must pass, and on every system that
 //! its `[expect] fails` names, where it must fail.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::check::PROPERTIES;
@@ -52,6 +53,14 @@ impl Case {
 pub fn load(given: &Given, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
     let known = Known { systems: &names(systems), properties: PROPERTIES, kinds: &systems::kinds(systems) };
     given.load(&known).map(Arc::new)
+}
+
+/// Reads a scenario file that may name these systems.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_file(file: &Path, systems: &[&'static dyn System]) -> Result<Arc<Scenario>, Report> {
+    load(&Given::File(file.display().to_string()), systems)
 }
 
 /// The cases of a scenario: its own first, then its expected failures.

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use lockstep_sim::check::PROPERTIES;
+use lockstep_sim::cases;
 use lockstep_sim::run::Finding;
+use lockstep_sim::scenario;
 use lockstep_sim::scenario::model::{ClockError, Event, Probability, Scenario};
-use lockstep_sim::scenario::{self, Known};
 use lockstep_sim::simulate::{Options, SETTINGS, simulate};
 use lockstep_sim::systems;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
@@ -26,16 +26,10 @@ fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace");
     let files = scenario::discover(&[root.join("scenarios")]).expect("the scenarios can be listed");
     let trial = |file: PathBuf| {
-        let scenario = load(&file);
+        let scenario = cases::load_file(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
         Trial::test(scenario.name.clone(), move || blunted(&scenario))
     };
     libtest_mimic::run(&Arguments::from_args(), files.into_iter().map(trial).collect()).exit_code()
-}
-
-fn load(file: &Path) -> Arc<Scenario> {
-    let names: Vec<&str> = systems::ALL.iter().map(|system| system.name()).collect();
-    let known = Known { systems: &names, properties: PROPERTIES, kinds: &systems::kinds(systems::ALL) };
-    Arc::new(scenario::load(file, &known).unwrap_or_else(|report| panic!("{report}")))
 }
 
 /// Runs a scenario with each kind of its faults blunt, and wants each run to be vacuous.

@@ -56,7 +56,7 @@ fn failure(run: &Run) -> Option<&'static str> {
 
 fn load(name: &str) -> Arc<Scenario> {
     let file = root().join("scenarios").join(name).with_extension("toml");
-    cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
+    cases::load_file(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn root() -> &'static Path {

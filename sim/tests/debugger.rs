@@ -11,7 +11,7 @@ use lockstep_sim::systems::lockstep::LOCKSTEP;
 #[test]
 fn a_scenario_runs_under_a_debugger() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/steady/bank.toml");
-    let scenario = cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
+    let scenario = cases::load_file(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
     let run = simulate(&LOCKSTEP, &scenario, 7, &Options::default());
     assert_eq!(report::failure(&run), None);
     assert_eq!(run.vacuous, Vec::<String>::new());

@@ -55,5 +55,5 @@ fn digest(name: &str, seed: u64, madsim_seed: Option<u64>) -> u128 {
 
 fn load(name: &str) -> Arc<Scenario> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).with_extension("toml");
-    cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
+    cases::load_file(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
 }

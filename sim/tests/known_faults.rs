@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 
 fn scenarios() -> Vec<Arc<Scenario>> {
     let files = scenario::discover(&["scenarios".into()]).expect("the scenarios can be listed");
-    let load = |file: &_| cases::load(file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
-    files.iter().map(|file| load(file)).collect()
+    let load = |file: &PathBuf| cases::load_file(file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
+    files.iter().map(load).collect()
 }
 
 /// The systems that a scenario is not written for.
@@ -79,7 +79,7 @@ fn exact(scenario: &Arc<Scenario>, system: &str) -> Result<(), Failed> {
             "some seeds fail and others do not: list other seeds, or change the scenario until all are alike".to_owned()
         }
     };
-    Err(format!("[expect] fails of {} is not what {system} does: {remedy}\n{told}", scenario.path).into())
+    Err(format!("[expect] fails of {} is not what {system} does: {remedy}\n{told}", scenario.given).into())
 }
 
 fn the_readme_shows_the_table(scenarios: &[Arc<Scenario>]) -> Result<(), Failed> {

@@ -16,7 +16,7 @@ use lockstep_sim::systems::lockstep::LOCKSTEP;
 fn noticed(name: &str, tamper: impl FnOnce(&mut Evidence)) -> Option<(&'static str, Violation)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is a folder of the workspace");
     let file = root.join("scenarios").join(name).with_extension("toml");
-    let scenario = cases::load(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
+    let scenario = cases::load_file(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
     let mut evidence = simulate(&LOCKSTEP, &scenario, 1, &Options::default()).evidence;
     tamper(&mut evidence);
     let verdicts = check::judge(check::all(&scenario), None, &evidence);

@@ -11,11 +11,12 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lockstep_sim::cases;
 use lockstep_sim::check::{PROPERTIES, all, judge};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
 use lockstep_sim::scenario::model::Scenario;
-use lockstep_sim::scenario::{Known, Origin, load, parse};
+use lockstep_sim::scenario::{Known, Origin, parse};
 use lockstep_sim::simulate::{Options, simulate};
 use lockstep_sim::systems;
 use lockstep_sim::systems::lockstep::LOCKSTEP;
@@ -131,8 +132,7 @@ fn consensus(table: &mut Table) {
 /// A scenario of the project.
 fn file(name: &str) -> Arc<Scenario> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name).with_extension("toml");
-    let known = Known { systems: &["lockstep"], properties: PROPERTIES, kinds: &systems::kinds(systems::ALL) };
-    Arc::new(load(&file, &known).unwrap_or_else(|report| panic!("{report}")))
+    cases::load_file(&file, systems::ALL).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn scenario(text: &str) -> Arc<Scenario> {

@@ -23,7 +23,7 @@ pub fn load(paths: &[PathBuf], systems: &[&'static dyn System], coloured: bool) 
     let mut wrong = String::new();
     let mut scenarios = Vec::new();
     for file in scenario::discover(paths).map_err(Failure::bad)? {
-        match cases::load(&Given::File(file.display().to_string()), systems) {
+        match cases::load_file(&file, systems) {
             Ok(scenario) => scenarios.push(scenario),
             Err(report) => wrong += &format!("{}\n\n", report.render(coloured).trim_end()),
         }

@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::cases::{self, Case};
 use crate::scenario::model::Scenario;
-use crate::scenario::{self, Given};
+use crate::scenario;
 use crate::seeds::Seeds;
 use crate::status::Status;
 use crate::systems::System;
@@ -72,7 +72,7 @@ fn trials(systems: &'static [&'static dyn System], folders: &Folders) -> Result<
     let mut trials = Vec::new();
     let mut with_snapshot = Vec::new();
     for file in scenario::discover(&[PathBuf::from("scenarios")])? {
-        match cases::load(&Given::File(file.display().to_string()), systems) {
+        match cases::load_file(&file, systems) {
             Ok(scenario) => {
                 if !scenario.finals.is_empty() {
                     with_snapshot.push(scenario.name.clone());
