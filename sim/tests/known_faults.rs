@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,7 +25,13 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     std::env::set_current_dir(root()).expect("the workspace is a folder");
-    let scenarios = scenarios();
+    let scenarios = match scenarios() {
+        Ok(scenarios) => scenarios,
+        Err(message) => {
+            eprintln!("{message}");
+            return Status::Bad.into();
+        }
+    };
     let exact = scenarios.iter().flat_map(|scenario| {
         others(scenario).map(|system| {
             let scenario = scenario.clone();
@@ -37,10 +43,9 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn scenarios() -> Vec<Arc<Scenario>> {
-    let files = scenario::discover(&["scenarios".into()]).expect("the scenarios can be listed");
-    let load = |file: &PathBuf| cases::load_file(file, systems::ALL).unwrap_or_else(|report| panic!("{report}"));
-    files.iter().map(load).collect()
+fn scenarios() -> Result<Vec<Arc<Scenario>>, String> {
+    let files = scenario::discover(&["scenarios".into()])?;
+    files.iter().map(|file| cases::load_file(file, systems::ALL).map_err(|report| report.render(false))).collect()
 }
 
 /// The systems that a scenario is not written for.
@@ -58,7 +63,7 @@ fn exact(scenario: &Arc<Scenario>, system: &str) -> Result<(), Failed> {
         let answer = worker.ask(&case.task(*seed, Wants::default(), false).job)?;
         let failed = match answer.status {
             Status::Failed => answer.property,
-            // A fault that finds nobody to strike, as every fault of the leader on a system that reports none, shows nothing.
+            // Where faults find nobody to strike, as those of a leader whom no node names, nothing is shown.
             Status::Pass | Status::Vacuous => None,
             _ => return Err(format!("seed {seed}: {}\n{}", answer.headline, answer.details.join("\n")).into()),
         };

@@ -75,15 +75,16 @@ impl System for Babbling {
     }
 }
 
-/// Whatever looks like one of their messages, with the least and the greatest numbers in all places.
+/// Whatever looks like one of their messages, with the greatest and the least numbers in all places. Twice, so that each
+/// comes after every other.
 fn babble(host: &mut SimHost) {
-    let numbers: [&[u8]; 3] = [&[0], &[1], &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]];
-    let mut messages: Vec<Vec<u8>> = (0..5).map(|kind| vec![kind]).collect();
-    for _ in 0..6 {
-        messages
-            .iter()
-            .for_each(|message| ["n1", "n2", "n3"].iter().for_each(|to| host.send(to, message.clone().into())));
-        messages = messages.iter().flat_map(|message| numbers.map(|number| [message, number].concat())).collect();
+    let numbers: [&[u8]; 3] = [&[255, 255, 255, 255, 255, 255, 255, 255, 255, 1], &[2], &[0]];
+    for _ in 0..2 {
+        let mut messages: Vec<Vec<u8>> = (0..5).map(|kind| vec![kind]).collect();
+        for _ in 0..8 {
+            messages.iter().for_each(|message| host.send("n1", message.clone().into()));
+            messages = messages.iter().flat_map(|message| numbers.map(|number| [message, number].concat())).collect();
+        }
     }
 }
 

@@ -18,13 +18,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Statement};
-use lockstep_node::sqlite::dump::{Table, dump};
+use lockstep_node::api::Batch;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::naive::{DEAD, Design, Executed, Naive, Node, sql};
-use super::plain_sqlite;
+use super::table_copy;
 use crate::record::Machine;
 
 /// The system.
@@ -158,7 +157,8 @@ impl Design for AsyncPrimary {
                 }
             }
             Say::Copy { reign, from: place, batch, to } if reign == self.reign && place == self.place => {
-                let fits = put(&node.database, &batch, !matches!(place, Place::Copying(_))).unwrap_or(false);
+                let fits =
+                    table_copy::put(&node.database, &batch, !matches!(place, Place::Copying(_))).unwrap_or(false);
                 self.place = if fits { to } else { Place::Unknown };
                 // Of a copy that does not fit together another one is asked for when the primary announces itself again.
                 if fits {
@@ -219,47 +219,10 @@ impl AsyncPrimary {
     /// The next piece of a copy for a replica at this place.
     fn piece(&self, database: &Connection, place: Place) -> Option<Say> {
         let begin = if let Place::Copying(statements) = place { statements } else { 0 };
-        let mut statements = copy(database).ok()?;
+        let mut statements = table_copy::statements(database).ok()?;
         let end = statements.len().min(begin.saturating_add(PIECE));
         let to = if end == statements.len() { Place::Write(self.count) } else { Place::Copying(end) };
         let batch = Batch { statements: statements.drain(begin.min(end)..end).collect(), atomic: true };
         Some(Say::Copy { reign: self.reign, from: place, batch, to })
     }
-}
-
-/// The statements that make a copy of a database: its tables, their rows, then what else there is.
-fn copy(database: &Connection) -> rusqlite::Result<Vec<Statement>> {
-    let dump = dump(database)?;
-    let is_table = |sql: &String| sql.get(..12).is_some_and(|begin| begin.eq_ignore_ascii_case("CREATE TABLE"));
-    // SQLite makes its own tables itself.
-    let users = dump.schema.into_iter().filter(|sql| !sql.starts_with("CREATE TABLE sqlite_"));
-    let (tables, rest): (Vec<String>, Vec<String>) = users.partition(is_table);
-    let rows = dump.tables.iter().flat_map(rows);
-    Ok(tables.into_iter().map(Statement::new).chain(rows).chain(rest.into_iter().map(Statement::new)).collect())
-}
-
-/// The statements that fill a table.
-fn rows(table: &Table) -> impl Iterator<Item = Statement> {
-    let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
-    let columns: Vec<String> = table.columns.iter().map(quoted).collect();
-    let values = vec!["?"; columns.len()].join(", ");
-    let insert = format!("INSERT OR REPLACE INTO {}({}) VALUES ({values})", quoted(&table.name), columns.join(", "));
-    // The rows of all other tables have left their own there.
-    let clear = (table.name == "sqlite_sequence").then(|| Statement::new("DELETE FROM sqlite_sequence"));
-    clear.into_iter().chain(table.rows.iter().map(move |row| Statement::with(insert.clone(), row.values.clone())))
-}
-
-/// Puts a piece of a copy in place of everything that is there, or beside it. Returns whether it fits.
-fn put(database: &Connection, batch: &Batch, anew: bool) -> rusqlite::Result<bool> {
-    // What a row refers to may come with a later piece.
-    database.execute_batch("PRAGMA foreign_keys = OFF")?;
-    if anew {
-        let sql = "SELECT format('DROP %s \"%w\";', type, name) FROM sqlite_schema \
-                   WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'";
-        let drops: Vec<String> = database.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        database.execute_batch(&drops.concat())?;
-    }
-    let results = plain_sqlite::execute(database, batch)?;
-    database.execute_batch("PRAGMA foreign_keys = ON")?;
-    Ok(results.iter().all(Result::is_ok))
 }

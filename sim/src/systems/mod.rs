@@ -2,6 +2,9 @@
 //!
 //! A [`System`] boots a node on a host, answers requests of [`lockstep_node::api`], and says where its database is. Verdicts
 //! that trust nothing the nodes claim need no more; the others are for systems that report events.
+//!
+//! Beside [`lockstep`] stand three designs that look right and are not: [`statement_shipping`], [`bully`] and
+//! [`async_primary`]. What they share is in [`naive`], so that each file is the design and little else.
 
 pub mod async_primary;
 pub mod bully;
@@ -9,6 +12,7 @@ pub mod lockstep;
 pub mod naive;
 pub mod plain_sqlite;
 pub mod statement_shipping;
+mod table_copy;
 
 use std::future::Future;
 use std::pin::Pin;
