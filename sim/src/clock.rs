@@ -84,6 +84,11 @@ impl Clock {
         }
     }
 
+    /// Whether the wall clock shows the true time.
+    pub fn is_right(&self, world: Duration) -> bool {
+        self.wall(world) == BEGINNING + world
+    }
+
     /// What the wall clock says where it does not stand still.
     fn running(&self, world: Duration) -> Duration {
         let true_time = BEGINNING + self.elapsed(world);

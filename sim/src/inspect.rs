@@ -14,14 +14,19 @@ use crate::check::Executions;
 use crate::record::{Machine, Recorded};
 use crate::run::{Replica, Rows};
 use crate::scenario::model::Scenario;
-use crate::systems::System;
 use crate::systems::plain_sqlite::value;
+use crate::systems::{Reopened, System};
 use crate::world::World;
 
 /// Reads every machine's database.
 pub fn inspect(world: &World, system: &dyn System, scenario: &Scenario) -> BTreeMap<Machine, Replica> {
     let machines = world.lock().machines.len() as u32;
-    (0..machines).map(|machine| (Machine(machine), replica(world, system, scenario, Machine(machine)))).collect()
+    let read = |machine| (Machine(machine), replica(world, system, scenario, Machine(machine)));
+    let mut replicas: BTreeMap<_, _> = (0..machines).map(read).collect();
+    // Opening costs as much as a fiftieth of a short run, for each machine: one of them a seed.
+    let drawn = Machine(world.lock().stream("inspect.reopen", 0).below(u64::from(machines)) as u32);
+    replicas.get_mut(&drawn).expect("all machines are there").reopened = reopen(world, system, drawn);
+    replicas
 }
 
 /// The entries that were executed, by index, as they stand in the durable logs: see [`Evidence::log`].
@@ -63,6 +68,19 @@ fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Mac
     Replica { durable_log, applied, up, ..replica }
 }
 
+/// Takes a machine's power, and opens what that leaves of its database.
+fn reopen(world: &World, system: &dyn System, machine: Machine) -> Option<Result<Reopened, String>> {
+    let disk = {
+        let state = world.lock();
+        let disk = &state.machines[machine.0 as usize].disk;
+        disk.power_cut();
+        disk.boot()
+    };
+    disk.reseed_sqlite();
+    let database = disk.list().ok().and_then(|files| system.database(&files))?;
+    system.reopen(&disk.vfs(), &database)
+}
+
 fn open(vfs: &SqliteVfs, file: &str) -> Result<Connection, String> {
     open_reader(vfs, file).map_err(|error| format!("the database cannot be opened: {error}"))
 }
@@ -83,6 +101,7 @@ fn read(connection: &Connection, scenario: &Scenario) -> Replica {
         integrity: integrity.unwrap_or_else(|error| error),
         dump,
         durable_log: None,
+        reopened: None,
         applied: None,
         up: false,
     }
@@ -95,6 +114,7 @@ fn unreadable(reason: &str, scenario: &Scenario) -> Replica {
         invariants: vec![Err(reason.to_owned()); scenario.invariants.len()],
         finals: vec![Err(reason.to_owned()); scenario.finals.len()],
         durable_log: None,
+        reopened: None,
         applied: None,
         up: false,
     }

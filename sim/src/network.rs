@@ -54,20 +54,13 @@ struct Link {
 struct Order {
     /// When the newest arrives.
     newest: Duration,
-    /// Whether those that catch up with it arrive a nanosecond apart: many come at once where something held them up, and
-    /// what comes at one moment has no order.
-    apart: bool,
 }
 
 impl Order {
-    /// When something arrives that would do so at this time if nothing were before it.
-    fn next(&mut self, arrives: Duration, held_up: bool) -> Duration {
-        if arrives > self.newest {
-            (self.newest, self.apart) = (arrives, held_up);
-        } else {
-            self.apart |= held_up;
-            self.newest += Duration::from_nanos(u64::from(self.apart));
-        }
+    /// When something arrives that would do so at this time if nothing were before it. What catches up with the one before
+    /// it arrives a nanosecond later: what comes at one moment has no order.
+    fn next(&mut self, arrives: Duration) -> Duration {
+        self.newest = arrives.max(self.newest + Duration::from_nanos(1));
         self.newest
     }
 }
@@ -96,10 +89,13 @@ impl Network {
         let slowed = self.slowed_by(from, to);
         let link = self.link(Place::Machine(from), Place::Machine(to));
         let settings = link.settings;
-        if link.luck.happens(settings.loss) || link.is_full(bytes, now) {
+        let lost = link.luck.happens(settings.loss);
+        counts.messages_lost += u64::from(lost);
+        if lost || link.is_full(bytes, now) {
             counts.messages_dropped += 1;
             return Vec::new();
         }
+        counts.messages_throttled += u64::from(settings.bandwidth.is_some());
         let left = link.leaves(bytes, now) + slowed;
         let arrives = left + link.latency.duration(&settings.latency);
         let mut arrivals = Vec::with_capacity(2);
@@ -107,8 +103,7 @@ impl Network {
             counts.messages_reordered += 1;
             arrivals.push(arrives + link.latency.duration(&settings.latency));
         } else {
-            let held_up = !slowed.is_zero() || settings.bandwidth.is_some();
-            arrivals.push(link.datagrams.next(arrives, held_up));
+            arrivals.push(link.datagrams.next(arrives));
         }
         if link.luck.happens(settings.duplicate) {
             counts.messages_duplicated += 1;
@@ -126,7 +121,7 @@ impl Network {
         let link = self.link(from, to);
         let left = link.leaves(bytes, now) + slowed;
         let arrives = left + link.latency.duration(&link.settings.latency);
-        link.connection.next(arrives, !slowed.is_zero() || link.settings.bandwidth.is_some())
+        link.connection.next(arrives)
     }
 
     /// Lets everything that is sent in a direction take so much longer, or ends that. Several faults add up.
@@ -146,8 +141,8 @@ impl Network {
     /// Nothing that is sent in this direction from now on arrives before this: what waited so long goes first.
     pub fn nothing_before(&mut self, from: Machine, to: Machine, at: Duration) {
         let link = self.link(Place::Machine(from), Place::Machine(to));
-        link.datagrams.next(at, true);
-        link.connection.next(at, true);
+        link.datagrams.next(at);
+        link.connection.next(at);
     }
 
     /// Cuts or mends one direction. Cuts of several faults add up.

@@ -89,6 +89,19 @@ pub struct FaultRecord {
     pub struck: bool,
     /// In words, with the machines it was resolved to: `power-cut n2 for 1s`.
     pub text: String,
+    /// What the fault harms from now on, until its next record: nothing once it is over.
+    pub harm: Harm,
+}
+
+/// What a fault harms as long as it goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Harm {
+    /// The machines to which it does something.
+    pub machines: Vec<Machine>,
+    /// The directions, from a machine to another, in which nothing gets through.
+    pub cut: Vec<(Machine, Machine)>,
+    /// The directions in which it delays messages, or loses single ones.
+    pub disturbed: Vec<(Machine, Machine)>,
 }
 
 /// The phases of a run.
@@ -98,30 +111,18 @@ pub enum Phase {
     Setup,
     /// Clients work, faults strike.
     Faults,
+    /// A core is healed and the rest stays broken; the core must converge.
+    Core,
     /// Everything is healed; the cluster must converge.
     Settle,
     /// Replicas are compared.
     Inspect,
 }
 
-impl FaultRecord {
-    /// The directions that it cuts, as its words say: `n1–n2` both, `n1→n2` one.
-    pub fn cuts(&self) -> impl Iterator<Item = (Machine, Machine)> {
-        self.text.split_whitespace().flat_map(|word| {
-            let (one, both, other) = match (word.split_once('–'), word.split_once('→')) {
-                (Some((one, other)), _) => (one, true, other),
-                (None, Some((one, other))) => (one, false, other),
-                (None, None) => (word, false, word),
-            };
-            let cut = Machine::of_label(one).zip(Machine::of_label(other)).filter(|(one, other)| one != other);
-            let back = cut.filter(|_| both).map(|(one, other)| (other, one));
-            cut.into_iter().chain(back)
-        })
-    }
-
-    /// The machines that it names by themselves: what it does is done to them.
-    pub fn machines(&self) -> impl Iterator<Item = Machine> {
-        self.text.split_whitespace().filter_map(Machine::of_label)
+impl Harm {
+    /// Whether nothing is harmed.
+    pub fn is_none(&self) -> bool {
+        *self == Harm::default()
     }
 }
 
@@ -142,21 +143,5 @@ impl std::fmt::Display for Machine {
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_says_what_it_cuts_and_whom_it_strikes() {
-        let fault = |text: &str| FaultRecord { event: 0, struck: true, text: text.into() };
-        let cuts = fault("partition n1–n2 n3→n1 for 3s").cuts().collect::<Vec<_>>();
-        assert_eq!(cuts, [(0, 1), (1, 0), (2, 0)].map(|(one, other)| (Machine(one), Machine(other))));
-        assert_eq!(fault("partition n1–n2 for 3s").machines().count(), 0);
-        let stalled = fault("stall-disk n2 n3 for 1s");
-        assert_eq!(stalled.machines().collect::<Vec<_>>(), [Machine(1), Machine(2)]);
-        assert_eq!(stalled.cuts().count(), 0);
     }
 }

@@ -11,7 +11,7 @@ use lockstep_node::state_machine::Command;
 use crate::history::History;
 use crate::record::{Machine, Recorded};
 use crate::scenario::model::Scenario;
-use crate::systems::Logged;
+use crate::systems::{Logged, Reopened};
 
 /// The evidence of a run, complete once the world has stopped.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Evidence {
     pub counts: Counts,
     /// When the world stopped.
     pub ended: Duration,
+    /// The nodes that were healed first, and what came of them; `None` if all were healed at once, or the run ended before.
+    pub core: Option<Core>,
     /// How long after the heal all replicas had applied the same index and every client had finished; `None` if they
     /// did not within the bound.
     pub settled_after: Option<Duration>,
@@ -47,6 +49,16 @@ pub struct Evidence {
     pub bites: Vec<u64>,
     /// How often each mark was reached.
     pub marks: BTreeMap<String, u64>,
+}
+
+/// The nodes that were healed first, while the others stayed broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Core {
+    /// Which.
+    pub machines: Vec<Machine>,
+    /// How long after that one of them led, all of them had executed its log, and every client had finished, one among them
+    /// that began only then; `None` if that did not come to pass within the bound.
+    pub settled_after: Option<Duration>,
 }
 
 /// What one replica holds at the end.
@@ -63,6 +75,9 @@ pub struct Replica {
     /// The entries of its log that would survive a loss of power now, or why it could not boot then; `None` for a system
     /// without a log.
     pub durable_log: Option<Result<Vec<Logged>, String>>,
+    /// What its database holds once its machine has lost power, after all else was read, or why it cannot be opened then.
+    /// Asked of one machine, drawn. `None` if it has no database yet, or for a system whose databases do not know.
+    pub reopened: Option<Result<Reopened, String>>,
     /// The applied index, for a system that has one.
     pub applied: Option<u64>,
     /// Whether its process is up at the end.
@@ -85,8 +100,12 @@ pub struct Counts {
     pub events: u64,
     /// Peer messages that were sent.
     pub messages: u64,
-    /// Peer messages that loss or a cut dropped.
+    /// Peer messages that did not arrive: lost by chance or by a fault, or for lack of room before a link.
     pub messages_dropped: u64,
+    /// Those of them that were lost by chance.
+    pub messages_lost: u64,
+    /// Peer messages that crossed a link whose bandwidth has a bound.
+    pub messages_throttled: u64,
     /// Peer messages that arrived twice.
     pub messages_duplicated: u64,
     /// Peer messages that later ones overtook.
@@ -105,6 +124,8 @@ pub struct Counts {
     pub sql_errors: u64,
     /// Leaders that were elected.
     pub elections: u64,
+    /// Machines whose wall clocks do not show the true time when the faults begin.
+    pub clocks_wrong: u64,
 }
 
 /// What one check says of a run.

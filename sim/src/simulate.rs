@@ -3,19 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lockstep_node::raft::Role;
+
 use crate::check;
 use crate::inspect::{executed, inspect};
-use crate::record::Phase;
-use crate::run::{Evidence, Run};
-use crate::scenario::model::{Phases, Scenario};
+use crate::record::{Machine, Phase};
+use crate::run::{Core, Evidence, Run};
+use crate::scenario::lower;
+use crate::scenario::model::{ClockError, Network, Phases, Probability, Scenario};
 use crate::systems::System;
 use crate::trace::{Listener, Trace};
 use crate::workload;
 use crate::world::{Limit, State, World};
 
-/// How a run is made. None of it may change what happens in the run.
+/// How a run is made. None of it may change what happens in the run, `blunt` aside.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Faults of this kind strike and do nothing, as `do` names it; or the setting of the network or the clocks that this
+    /// names has no effect ([`SETTINGS`]). To see whether a testbed whose faults do not work would be taken for a green one.
+    pub blunt: Option<&'static str>,
     /// The seed of madsim's own scheduling and randomness; by default the run's. A run must not depend on it.
     pub madsim_seed: Option<u64>,
     /// Whether every datagram and disk call is recorded, for people who want to see all.
@@ -23,6 +29,9 @@ pub struct Options {
     /// Who is told everything that enters the digest, as it happens.
     pub listener: Option<Listener>,
 }
+
+/// The settings that [`Options::blunt`] may name.
+pub const SETTINGS: [&str; 6] = ["loss", "duplicate", "reorder", "bandwidth", "offset", "drift"];
 
 /// After the last operation, how long a fault that waits for something to happen may still wait.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
@@ -48,14 +57,14 @@ pub fn simulate(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, option
 
 fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Options) -> Run {
     let trace = Trace::told_to(options.listener);
-    let world = World::new(scenario, seed, &trace, check::all(scenario));
+    let scenario = &Arc::new(lower(scenario, seed, &trace));
+    let world =
+        World::new(&without_setting(scenario, options.blunt), seed, &trace, check::all(scenario), options.blunt);
     if options.details {
         world.show_details();
     }
-    let (gave_up, settled_after) = match drive(&world, system, scenario) {
-        Ok(settled_after) => (None, settled_after),
-        Err(reason) => (Some(reason), None),
-    };
+    let mut settling = Settling::default();
+    let gave_up = drive(&world, system, scenario, &mut settling).err();
     world.lock().enter_phase(Phase::Inspect);
     let replicas = inspect(&world, system, scenario);
     let (checks, seen, evidence) = {
@@ -72,7 +81,8 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
             replicas,
             counts: state.counts.clone(),
             ended: state.time(),
-            settled_after,
+            core: settling.core,
+            settled_after: settling.all,
             gave_up,
             struck: state.struck(),
             bites: state.bites(),
@@ -86,8 +96,45 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
     Run { evidence, verdicts, vacuous, digest: trace.digest() }
 }
 
-/// Takes the world through its phases. Returns how long after the heal it had settled, if it did in time.
-fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Option<Duration>, String> {
+/// The scenario with a setting that has no effect.
+fn without_setting(scenario: &Arc<Scenario>, setting: Option<&str>) -> Arc<Scenario> {
+    let Some(setting) = setting.filter(|setting| SETTINGS.contains(setting)) else { return scenario.clone() };
+    let mut without = Scenario::clone(scenario);
+    let Network { all, links } = &mut without.network;
+    match setting {
+        "loss" => {
+            all.loss = Probability(0);
+            links.iter_mut().for_each(|link| link.loss = None);
+        }
+        "duplicate" => {
+            all.duplicate = Probability(0);
+            links.iter_mut().for_each(|link| link.duplicate = None);
+        }
+        "reorder" => {
+            all.reorder = Probability(0);
+            links.iter_mut().for_each(|link| link.reorder = None);
+        }
+        "bandwidth" => {
+            all.bandwidth = None;
+            links.iter_mut().for_each(|link| link.bandwidth = None);
+        }
+        "offset" => without.clock.offset_ns = ClockError::UpTo(0),
+        _ => without.clock.drift_ppm = ClockError::UpTo(0),
+    }
+    Arc::new(without)
+}
+
+/// How the cluster found together after the faults.
+#[derive(Default)]
+struct Settling {
+    /// The nodes that were healed first, if the scenario has such, and what came of them.
+    core: Option<Core>,
+    /// How long after the heal all had settled, if they did in time.
+    all: Option<Duration>,
+}
+
+/// Takes the world through its phases.
+fn drive(world: &World, system: &dyn System, scenario: &Scenario, settling: &mut Settling) -> Result<(), String> {
     let limit = |limit: Limit| limit.to_string();
     world.found(system).map_err(limit)?;
     world.boot_all();
@@ -95,7 +142,7 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
     let over = |state: &mut State| setup.lock().expect("nothing panics with this lock").is_some() || violated(state);
     world.run_until(system, over).map_err(limit)?;
     if violated(&world.lock()) {
-        return Ok(None);
+        return Ok(());
     }
     setup.lock().expect("nothing panics with this lock").take().unwrap_or(Ok(()))?;
 
@@ -107,23 +154,40 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario) -> Result<Opti
     let idle_since = std::cell::Cell::new(None);
     let over = |state: &mut State| violated(state) || faults_over(state, &scenario.phases, &idle_since);
     world.run_until(system, over).map_err(limit)?;
-    if violated(&world.lock()) {
-        return Ok(None);
-    }
 
-    world.heal();
-    workload::read_once_more(world, scenario);
+    if let Some(size) = scenario.phases.core.filter(|_| !violated(&world.lock())) {
+        let machines = world.heal_core(size);
+        workload::probe(world);
+        let settled_after = settle(world, system, scenario, &machines)?;
+        settling.core = Some(Core { machines, settled_after });
+    }
+    if !violated(&world.lock()) {
+        world.heal();
+        workload::read_once_more(world, scenario);
+        let all: Vec<Machine> = (0..scenario.cluster.voters).map(Machine).collect();
+        settling.all = settle(world, system, scenario, &all)?;
+    }
+    Ok(())
+}
+
+/// Lets the world go on until these machines have settled, or the scenario's bound is over. Returns how long it took them.
+fn settle(
+    world: &World,
+    system: &dyn System,
+    scenario: &Scenario,
+    machines: &[Machine],
+) -> Result<Option<Duration>, String> {
     let healed = world.lock().time();
     let bound = healed + scenario.phases.settle;
     world.lock().wait_until(bound);
     let (reports, settled_at) = (system.reports_events(), std::cell::Cell::new(None));
     let over = |state: &mut State| {
-        if settled_at.get().is_none() && reports && settled(state) {
+        if settled_at.get().is_none() && reports && settled(state, machines) {
             settled_at.set(Some(state.time() - healed));
         }
         violated(state) || settled_at.get().is_some() || state.time() >= bound
     };
-    world.run_until(system, over).map_err(limit)?;
+    world.run_until(system, over).map_err(|limit| limit.to_string())?;
     if !reports && world.lock().clients_finished() {
         settled_at.set(Some(scenario.phases.settle));
     }
@@ -157,14 +221,19 @@ fn faults_over(state: &mut State, phases: &Phases, idle_since: &std::cell::Cell<
     now >= since + LAST_CHANCE
 }
 
-/// Whether everybody has done their work and all replicas hold the same: every node is up and has executed the whole log
-/// of the leader.
-fn settled(state: &State) -> bool {
+/// Whether every client has done its work and these machines hold the same: all are up, one of them leads, and all have
+/// executed its whole log.
+fn settled(state: &State, machines: &[Machine]) -> bool {
     let standings = state.ledger.standings();
-    let Some(leader) = state.ledger.leader() else { return false };
-    let (last, term) = (standings[&leader].last, standings[&leader].term);
+    let leads = |machine: &&Machine| {
+        standings.get(machine).is_some_and(|standing| standing.up && standing.role == Role::Leader)
+    };
+    let Some(leader) = machines.iter().filter(leads).max_by_key(|machine| standings[machine].term) else {
+        return false;
+    };
+    let (last, term) = (standings[leader].last, standings[leader].term);
     let caught_up = |standing: &crate::world::Standing| {
         standing.up && standing.term == term && standing.last == last && standing.applied == last
     };
-    standings.len() == state.machines.len() && standings.values().all(caught_up) && state.clients_finished()
+    machines.iter().all(|machine| standings.get(machine).is_some_and(caught_up)) && state.clients_finished()
 }

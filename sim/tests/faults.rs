@@ -1,11 +1,12 @@
 //! How the fault phase ends, and what faults leave behind: the testbed's own behaviour, seen from outside.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lockstep_node::host::{CallId, Disk, Host, Input, Network};
-use lockstep_sim::record::{Down, What};
+use lockstep_sim::record::{Down, Machine, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
 use lockstep_sim::scenario::model::Cluster;
@@ -63,6 +64,68 @@ fn a_power_cut_of_a_killed_machine_takes_what_it_had_not_synced() {
 fn more_operations_than_fit_end_at_a_limit() {
     let run = run("workload = [{ ops = 5000000000 }]\nlimits.events = 3000", 1);
     assert_eq!(run.evidence.gave_up.as_deref(), Some("the limit of events was reached (`limits.events`)"));
+}
+
+#[test]
+fn a_nemesis_that_changes_nothing_makes_the_run_vacuous_and_is_named() {
+    let harmless = "{ do = \"drop\", count = 1, from = \"n1\", to = \"n2\", every = \"1ms\", for = \"1us\" }";
+    let kill = "{ do = \"kill\", every = \"100ms..300ms\", for = \"50ms\" }";
+    let run =
+        run(&format!("workload = [{{ ops = 20 }}]\nnemesis = [{kill},\n{harmless}]\nphases.faults = \"500ms\""), 1);
+    assert_eq!(failure(&run), None);
+    let [reason] = &run.vacuous[..] else { panic!("{:?}", run.vacuous) };
+    assert!(reason.starts_with("the nemesis drop on line 3 met no message"), "{reason}");
+}
+
+#[test]
+fn a_nemesis_whose_moment_never_comes_makes_the_run_vacuous_and_is_named() {
+    let kill = "{ do = \"kill\", when = { mark = \"leader.elected\", nth = \"90..99\" } }";
+    let run = run(&format!("workload = [{{ ops = 20 }}]\nnemesis = [{kill}]"), 1);
+    let [reason] = &run.vacuous[..] else { panic!("{:?}", run.vacuous) };
+    assert!(reason.starts_with("the nemesis kill on line 2 never struck: the mark `leader.elected`"), "{reason}");
+}
+
+#[test]
+fn power_cuts_stay_within_the_budget() {
+    let cut = "{ do = \"power-cut\", target = \"some\", every = \"100ms\", for = \"50ms..400ms\" }";
+    let source =
+        format!("workload = [{{ rate = \"50/s\" }}]\nnemesis = [{cut}]\nphases.faults = \"3s\"\ncluster.voters = 5");
+    let most_at_once = |run: &Run| {
+        let mut out: BTreeMap<usize, usize> = BTreeMap::new();
+        let records = run.evidence.records.iter();
+        let at_once = records.map(|recorded| {
+            if let What::Fault(fault) = &recorded.what {
+                out.insert(fault.event, fault.harm.machines.len());
+            }
+            out.values().sum::<usize>()
+        });
+        at_once.max()
+    };
+    assert!(most_at_once(&run(&source, 1)) > Some(2));
+    assert_eq!(most_at_once(&run(&format!("{source}\ndisk.budget = 2"), 1)), Some(2));
+}
+
+#[test]
+fn a_core_goes_on_while_the_others_are_broken() {
+    let source = "workload = [{ ops = 40 }]\nphases = { faults = \"1s\", core = \"majority\" }\ncluster.voters = 5";
+    for seed in 1..=5 {
+        let run = run(source, seed);
+        assert_eq!((failure(&run), run.vacuous.as_slice()), (None, [].as_slice()));
+        let core = run.evidence.core.expect("there is one");
+        assert_eq!(core.machines.len(), 3);
+        let broken = run.evidence.records.iter().find_map(|recorded| match &recorded.what {
+            What::Fault(fault) => Some(fault.harm.clone()),
+            _ => None,
+        });
+        let broken = broken.expect("leaving the rest broken is a fault");
+        let well = core.machines.as_slice();
+        let hears_nobody =
+            |machine| (0..5).all(|from| from == machine || broken.cut.contains(&(Machine(from), Machine(machine))));
+        for machine in 0..5 {
+            let out = broken.machines.contains(&Machine(machine)) || hears_nobody(machine);
+            assert_ne!(out, well.contains(&Machine(machine)), "n{} of {core:?}: {broken:?}", machine + 1);
+        }
+    }
 }
 
 /// A node that stores nothing, calls an address that nobody has, and goes on waiting when its boot is over.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use lockstep_node::api::Value;
 use lockstep_sim::scenario::model::{
-    Amount, Distribution, During, Event, Fault, Layout, Probability, Scenario, Selector, Trigger, Values, WorkloadKind,
+    Amount, Distribution, During, Event, Fault, Layout, Probability, Scenario, Selector, Strikes, Trigger, Values,
+    WorkloadKind,
 };
-use lockstep_sim::scenario::{Known, Origin, Report, load, parse, show, template};
+use lockstep_sim::scenario::{Known, Origin, Report, load, lower, parse, show, template};
+use lockstep_sim::trace::Trace;
 
 const KNOWN: Known<'_> = Known {
     systems: &["lockstep", "statement-shipping"],
@@ -64,6 +66,7 @@ offset = { n1 = "+1.5s", n4 = "-20ms" }
 fsync     = { dist = "uniform", min = "200us", max = "4ms" }
 access    = "5us"
 power_cut = { torn = "30%" }
+budget    = 2
 
 [schema]
 sql = """
@@ -135,7 +138,7 @@ when   = { io = 7, during = "checkpoint", node = "leader" }
 do     = "power-cut"
 
 [[event]]
-when   = { applied = 300 }
+when   = { applied = "300..400" }
 do     = "slow-disk"
 target = "minority"
 factor = 20
@@ -239,12 +242,29 @@ times = 5
 down = "10ms"
 up = "250ms"
 
+[[nemesis]]
+do      = "clog"
+to      = "n2"
+by      = "5ms"
+every   = "1s..3s"
+for     = "200ms"
+enabled = "75%"
+
+[[nemesis]]
+do = "restart"
+
+[[nemesis]]
+do      = "power-cut"
+when    = { io = "1..90", during = "append" }
+strikes = "1..3"
+
 [phases]
 faults = "20s"
+core   = "majority"
 settle = "5s"
 
 [expect]
-progress   = "50 commits in 2s..5s"
+progress   = ["50 commits in 2s..5s", "1 commit in 5s..25s"]
 leaderless = "at most 2500ms"
 sometimes  = ["leader.changed", "log.torn-tail"]
 fails      = { statement-shipping = "tables-equal" }
@@ -265,6 +285,7 @@ fn accepted(source: &str) -> Scenario {
 
 fn without_lines(mut scenario: Scenario) -> Scenario {
     scenario.events.iter_mut().for_each(|event| event.line = 0);
+    scenario.nemeses.iter_mut().for_each(|nemesis| nemesis.line = 0);
     scenario
 }
 
@@ -290,6 +311,7 @@ fn the_shortest_useful_scenario_means_what_it_says() {
         trigger: Trigger::At(2 * second, 2 * second),
         fault: Fault::PowerCut(vec![Selector::Leader]),
         lasts: Some(second),
+        nemesis: None,
         line: 6,
     };
     assert_eq!(scenario.events[0], first);
@@ -324,11 +346,34 @@ fn a_long_scenario_means_what_it_says() {
     assert_eq!(steps.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(*pause, (Duration::from_millis(100), Duration::from_secs(3)));
     assert_eq!(scenario.invariants[1].name, "SELECT 'ok'");
-    let io = Trigger::Io { nth: 7, during: During::Checkpoint, node: Selector::Leader };
+    let io = Trigger::Io { nth: (7, 7), during: During::Checkpoint, node: Selector::Leader };
     assert_eq!(scenario.events[1].trigger, io);
     let cut = Fault::Cut { from: vec![Selector::Leader], to: vec![Selector::Rest], one_way: false };
     assert_eq!(scenario.events[4].fault, cut);
+    let ms = Duration::from_millis;
+    let [clog, restart, cut] = &scenario.nemeses[..] else { panic!("there are three") };
+    assert_eq!((&clog.strikes, clog.lasts), (&Strikes::Every(ms(1000), ms(3000)), Some((ms(200), ms(200)))));
+    assert_eq!((clog.enabled, restart.enabled), (Probability(750_000), Probability(1_000_000)));
+    assert_eq!((&restart.strikes, restart.lasts), (&Strikes::Every(ms(2000), ms(8000)), None));
+    let trigger = Trigger::Io { nth: (1, 90), during: During::Append, node: Selector::Any };
+    assert_eq!(cut.strikes, Strikes::When { trigger, times: (1, 3) });
+    assert_eq!((scenario.phases.core, scenario.disk.budget), (Some(3), Some(2)));
+    assert_eq!(scenario.expect.progress.len(), 2);
     assert_eq!(scenario.expect.fails["statement-shipping"], "tables-equal");
+}
+
+#[test]
+fn what_a_seed_makes_of_a_scenario_is_a_scenario_without_anything_random() {
+    let scenario = accepted(LONG);
+    for seed in 1..50 {
+        let mut lowered = lower(&scenario, seed, &Trace::default());
+        assert!(lowered.nemeses.is_empty() && lowered.events.len() > scenario.events.len());
+        let shown = show(&lowered);
+        let again = read(&shown).unwrap_or_else(|report| panic!("{report}\n{shown}"));
+        lowered.events.iter_mut().for_each(|event| event.nemesis = None);
+        assert_eq!(without_lines(again.clone()), without_lines(lowered), "{shown}");
+        assert_eq!(lower(&again, seed, &Trace::default()).events, again.events);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn apply(history: &History, databases: u32) {
     for database in 0..databases {
         let instant = Distribution::Constant(Duration::ZERO);
         let power_cut = PowerCut { lost: Default::default(), torn: Default::default() };
-        let settings = Disk { fsync: instant, access: instant, power_cut };
+        let settings = Disk { fsync: instant, access: instant, power_cut, budget: None };
         let disk = SimDisk::new(&Trace::default(), 1, Machine(database), settings);
         let boot = disk.boot();
         let connection = open(&boot.vfs().name).expect("a new disk holds a new database");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_node::event::Event;
 use lockstep_node::raft::Role;
 
-use crate::record::{FaultRecord, Machine, Phase, Recorded, What};
+use crate::record::{Harm, Machine, Phase, Recorded, What};
 
 /// The state of a cluster.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(super) struct Health {
     machines: u32,
     up: BTreeSet<Machine>,
     leaders: BTreeSet<Machine>,
-    /// What the faults in force cut and whom they strike, by their place in the scenario.
-    faults: BTreeMap<usize, FaultRecord>,
+    /// What the faults in force harm, by their place in the scenario.
+    faults: BTreeMap<usize, Harm>,
 }
 
 impl Health {
@@ -34,8 +34,8 @@ impl Health {
             What::Node(machine, Event::Booted { .. }) => self.up.insert(*machine),
             What::Node(machine, Event::Role { role: Role::Leader, .. }) => self.leaders.insert(*machine),
             What::Node(machine, Event::Role { .. }) => self.leaders.remove(machine),
-            What::Fault(fault) if fault.struck => self.faults.insert(fault.event, fault.clone()).is_none(),
-            What::Fault(fault) => self.faults.remove(&fault.event).is_some(),
+            What::Fault(fault) if fault.harm.is_none() => self.faults.remove(&fault.event).is_some(),
+            What::Fault(fault) => self.faults.insert(fault.event, fault.harm.clone()).as_ref() != Some(&fault.harm),
             What::Phase(Phase::Settle) => {
                 self.faults.clear();
                 true
@@ -55,15 +55,16 @@ impl Health {
     }
 
     fn majority_with(&self, member: Option<Machine>) -> bool {
-        let struck: BTreeSet<Machine> = self.faults.values().flat_map(FaultRecord::machines).collect();
-        let cut: BTreeSet<(Machine, Machine)> = self.faults.values().flat_map(FaultRecord::cuts).collect();
+        let struck: BTreeSet<&Machine> = self.faults.values().flat_map(|harm| &harm.machines).collect();
+        let disturbed = |harm: &Harm, way| harm.cut.contains(&way) || harm.disturbed.contains(&way);
+        let hears = |from, to| !self.faults.values().any(|harm| disturbed(harm, (from, to)));
         let well: Vec<Machine> = self.up.iter().filter(|machine| !struck.contains(machine)).copied().collect();
         if member.is_some_and(|member| !well.contains(&member)) {
             return false;
         }
         let mut together: Vec<Machine> = member.into_iter().collect();
         let majority = self.machines as usize / 2 + 1;
-        grow(&mut together, &well, majority, &|one, other| !cut.contains(&(one, other)) && !cut.contains(&(other, one)))
+        grow(&mut together, &well, majority, &|one, other| hears(one, other) && hears(other, one))
     }
 }
 

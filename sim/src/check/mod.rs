@@ -6,7 +6,9 @@
 mod acknowledged_survives;
 mod bank_total;
 mod commit_durable;
+mod core_liveness;
 mod counter_bounds;
+mod database_durable;
 mod differences;
 mod election_safety;
 mod exactly_once;
@@ -51,6 +53,7 @@ pub const PROPERTIES: &[&str] = &[
     "leader-completeness",
     "state-machine-safety",
     "commit-durable",
+    "database-durable",
     "acknowledged-survives",
     "exactly-once",
     "real-time",
@@ -61,6 +64,7 @@ pub const PROPERTIES: &[&str] = &[
     "list-append",
     "migrated",
     "invariants",
+    "core-liveness",
     "settled",
     "integrity",
     "tables-equal",
@@ -76,6 +80,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(leader_completeness::LeaderCompleteness::default()),
         Box::new(state_machine_safety::StateMachineSafety::default()),
         Box::new(commit_durable::CommitDurable::new(scenario.cluster.voters)),
+        Box::new(database_durable::DatabaseDurable::default()),
         Box::new(acknowledged_survives::AcknowledgedSurvives),
         Box::new(exactly_once::ExactlyOnce),
         Box::new(real_time::RealTime),
@@ -86,6 +91,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(list_append::ListAppend),
         Box::new(migrated::Migrated),
         Box::new(invariants::Invariants),
+        Box::new(core_liveness::CoreLiveness),
         Box::new(settled::Settled),
         Box::new(integrity::Integrity),
         Box::new(tables_equal::TablesEqual),

@@ -14,7 +14,7 @@ use lockstep_node::state_machine::Command as LogCommand;
 
 use super::Check;
 use crate::history::{History, Operation, Outcome};
-use crate::record::{FaultRecord, Machine, Phase, Recorded, What};
+use crate::record::{FaultRecord, Harm, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
 use crate::scenario::Given;
 use crate::scenario::model::{self, *};
@@ -113,7 +113,12 @@ pub(crate) fn scenario() -> Scenario {
             links: Vec::new(),
         },
         clock: Clock { offset_ns: ClockError::UpTo(0), drift_ppm: ClockError::UpTo(0) },
-        disk: Disk { fsync: millis(1), access: millis(0), power_cut: PowerCut { lost: never, torn: never } },
+        disk: Disk {
+            fsync: millis(1),
+            access: millis(0),
+            power_cut: PowerCut { lost: never, torn: never },
+            budget: None,
+        },
         schema: Vec::new(),
         workloads: vec![Workload {
             clients: 2,
@@ -122,7 +127,8 @@ pub(crate) fn scenario() -> Scenario {
         }],
         invariants: Vec::new(),
         events: Vec::new(),
-        phases: Phases { faults: None, settle: Duration::from_secs(5) },
+        nemeses: Vec::new(),
+        phases: Phases { faults: None, core: None, settle: Duration::from_secs(5) },
         finals: Vec::new(),
         expect: Expect::default(),
         limits: Limits { time: Duration::from_secs(60), events: 1_000_000 },
@@ -146,6 +152,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         log: BTreeMap::new(),
         counts: Counts::default(),
         ended: Duration::from_secs(10),
+        core: None,
         settled_after: Some(Duration::from_millis(480)),
         gave_up: None,
         struck: Vec::new(),
@@ -176,7 +183,16 @@ fn replica(transfers: &[i64]) -> Replica {
         ],
     };
     let (invariants, finals) = (Vec::new(), Vec::new());
-    Replica { dump: Ok(dump), integrity: "ok".into(), invariants, finals, durable_log: None, applied: None, up: true }
+    Replica {
+        dump: Ok(dump),
+        integrity: "ok".into(),
+        invariants,
+        finals,
+        durable_log: None,
+        reopened: None,
+        applied: None,
+        up: true,
+    }
 }
 
 /// Sets the balance of an account on a replica.
@@ -289,17 +305,32 @@ pub(crate) fn with_invariant(evidence: &mut Evidence, found: &[Result<Value, Str
 /// Demands so many commits in the first five seconds.
 pub(crate) fn expect_progress(evidence: &mut Evidence, commits: u64) {
     let progress = model::Progress { commits, from: Duration::ZERO, to: Duration::from_secs(5) };
-    Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress = Some(progress);
+    Arc::get_mut(&mut evidence.scenario).expect("the only holder").expect.progress.push(progress);
 }
 
-/// A fault, the scenario's first, that strikes or ends.
+/// A fault, the scenario's first, that strikes or ends. It harms the machines that its words name, and cuts the links:
+/// `n1–n2` in both directions, `n1→n2` in one.
 pub(crate) fn fault(seconds: f64, struck: bool, text: &str) -> Recorded {
-    at(seconds, What::Fault(FaultRecord { event: 0, struck, text: text.into() }))
+    let mut harm = Harm::default();
+    for word in text.split_whitespace().filter(|_| struck) {
+        let link = |by| word.split_once(by).map(|(one, other)| (machine(one), machine(other)));
+        match (link('–'), link('→')) {
+            (Some((one, other)), _) => harm.cut.extend([(one, other), (other, one)]),
+            (None, Some(way)) => harm.cut.push(way),
+            (None, None) if word.starts_with('n') => harm.machines.push(machine(word)),
+            (None, None) => {}
+        }
+    }
+    at(seconds, What::Fault(FaultRecord { event: 0, struck, text: text.into(), harm }))
+}
+
+fn machine(label: &str) -> Machine {
+    Machine::of_label(label).expect("a test names machines that exist")
 }
 
 /// A power cut of the leader at two seconds, on this line of the file.
 pub(crate) fn power_cut_event(line: u32) -> model::Event {
     let at = Duration::from_secs(2);
     let fault = Fault::PowerCut(vec![Selector::Leader]);
-    model::Event { trigger: Trigger::At(at, at), fault, lasts: Some(Duration::from_secs(1)), line }
+    model::Event { trigger: Trigger::At(at, at), fault, lasts: Some(Duration::from_secs(1)), nemesis: None, line }
 }

@@ -1,15 +1,18 @@
 //! Reasons why a run that violates nothing says nothing.
 
+use std::collections::BTreeSet;
+
 use super::{linearizable, migrated};
 use crate::history::Outcome;
-use crate::record::{Down, FaultRecord, Recorded, What};
+use crate::record::{Down, FaultRecord, What};
 use crate::run::Evidence;
-use crate::scenario::model::{Event, Fault, Trigger};
+use crate::scenario::model::{ClockError, Event, Fault, Probability, Trigger};
 
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
-    let nothing_asked = [idle_workloads(evidence), unstruck(evidence), toothless(evidence)].concat();
-    [nothing_asked, migrated::missing(evidence), unreached(evidence), empty(evidence), undecided(evidence)].concat()
+    let idle = [idle_workloads(evidence), migrated::missing(evidence)].concat();
+    let faults = [unstruck(evidence), toothless(evidence), without_effect(evidence)].concat();
+    [idle, faults, unreached(evidence), empty(evidence), undecided(evidence)].concat()
 }
 
 /// What a check gave up on.
@@ -40,52 +43,79 @@ fn idle_workloads(evidence: &Evidence) -> Vec<String> {
     workloads.map(reason).collect()
 }
 
+/// Faults that never struck, and nemeses none of whose strikes came.
 fn unstruck(evidence: &Evidence) -> Vec<String> {
-    let struck = |place: usize| evidence.struck.get(place).copied().unwrap_or(false);
-    let events = evidence.scenario.events.iter().enumerate().filter(|(place, _)| !struck(*place));
-    events.map(|(_, event)| format!("{} never struck: {}", named(event), remedy(&event.trigger))).collect()
+    let struck = |place: &usize| evidence.struck.get(*place).copied().unwrap_or(false);
+    let missed = groups(evidence).into_iter().filter(|(_, places)| !places.iter().any(struck));
+    missed.map(|(event, _)| format!("{} never struck: {}", named(event), remedy(event))).collect()
+}
+
+/// The scenario's events, each with its place; the strikes of a nemesis are one group.
+fn groups(evidence: &Evidence) -> Vec<(&Event, Vec<usize>)> {
+    let mut groups: Vec<(&Event, Vec<usize>)> = Vec::new();
+    for (place, event) in evidence.scenario.events.iter().enumerate() {
+        let known = event.nemesis.and_then(|nemesis| groups.iter_mut().find(|(of, _)| of.nemesis == Some(nemesis)));
+        match known {
+            Some((_, places)) => places.push(place),
+            None => groups.push((event, vec![place])),
+        }
+    }
+    groups
 }
 
 /// An event as a person finds it: what it does, and its line.
 fn named(event: &Event) -> String {
-    format!("the {} on line {}", event.fault.name(), event.line)
+    let nemesis = if event.nemesis.is_some() { "nemesis " } else { "" };
+    format!("the {nemesis}{} on line {}", event.fault.name(), event.line)
 }
 
-fn remedy(trigger: &Trigger) -> String {
-    match trigger {
-        Trigger::At(from, _) => format!(
+fn remedy(event: &Event) -> String {
+    match &event.trigger {
+        Trigger::At(..) if event.nemesis.is_some() => {
+            "nobody fitted its target at any of its times; let it strike more often, or choose another target".into()
+        }
+        Trigger::At(at, _) => format!(
             "it is due at {} s, and needs a node that fits its target before the faults end; make `phases.faults` longer",
-            from.as_secs_f64()
+            at.as_secs_f64()
         ),
-        Trigger::Applied(index) => {
+        Trigger::Applied((index, _)) => {
             format!("no node executed index {index} while faults were on; ask for more operations")
         }
-        Trigger::Io { nth, .. } => format!("there was no disk call number {nth} of that kind; choose a smaller number"),
-        Trigger::Mark { mark, nth: 1, .. } => format!("the mark `{mark}` was not reached"),
-        Trigger::Mark { mark, nth, .. } => {
+        Trigger::Io { nth: (nth, _), .. } => {
+            format!("there was no disk call number {nth} of that kind; choose a smaller number")
+        }
+        Trigger::Mark { mark, nth: (1, _), .. } => format!("the mark `{mark}` was not reached"),
+        Trigger::Mark { mark, nth: (nth, _), .. } => {
             format!("the mark `{mark}` was not reached {nth} times; choose a smaller number")
         }
     }
 }
 
-/// Faults that struck and changed nothing, each judged by itself.
+/// So many strikes of a nemesis must have changed something: that none of fewer did may be bad luck.
+const STRIKES: usize = 3;
+
+/// Faults that struck and changed nothing, each judged by itself, and nemeses none of whose strikes changed anything.
 fn toothless(evidence: &Evidence) -> Vec<String> {
-    let events = evidence.scenario.events.iter().zip(&evidence.struck).enumerate();
-    let reason = |(place, (event, struck)): (usize, (&Event, &bool))| {
-        let (without_effect, remedy) = match event.fault {
-            Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
-                (!took_something(evidence, place), "ended no process and lost no write; choose a target that is up")
-            }
-            _ => (evidence.bites.get(place) == Some(&0), idle(&event.fault)),
-        };
-        (*struck && without_effect).then(|| format!("{} {remedy}", named(event)))
+    let harmful = harmful(evidence);
+    let bit = |place: &usize| match evidence.scenario.events[*place].fault {
+        Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => harmful.contains(place),
+        _ => evidence.bites.get(*place) != Some(&0),
     };
-    events.filter_map(reason).collect()
+    let struck = |place: &usize| evidence.struck.get(*place) == Some(&true);
+    let idle = groups(evidence).into_iter().filter(|(event, places)| {
+        let strikes: Vec<&usize> = places.iter().filter(|place| struck(place)).collect();
+        let least = if event.nemesis.is_some() { STRIKES } else { 1 };
+        strikes.len() >= least && !strikes.into_iter().any(bit)
+    });
+    idle.map(|(event, _)| format!("{} {}", named(event), why_idle(&event.fault))).collect()
 }
 
 /// How a fault that changed nothing is made to.
-fn idle(fault: &Fault) -> &'static str {
+fn why_idle(fault: &Fault) -> &'static str {
     match fault {
+        Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
+            "ended no process and lost no write; choose a target that is up"
+        }
         Fault::Clog { .. } | Fault::Swizzle { .. } => "held up no message; let it last longer than a heartbeat",
         Fault::Messages { .. } => "met no message; ask for fewer, for another kind, or let it last longer",
         Fault::Pause(_) => "held up nothing; let it last longer than a heartbeat, and choose a target that is up",
@@ -99,18 +129,51 @@ fn idle(fault: &Fault) -> &'static str {
     }
 }
 
-/// Whether this event ended a process, or took what one had not synced: what it does is recorded between its own beginning
+/// The events that ended a process, or took what one had not synced: what a fault does is recorded between its own record
 /// and that of the next one.
-fn took_something(evidence: &Evidence, event: usize) -> bool {
-    let strikes = |recorded: &Recorded| match &recorded.what {
-        What::Fault(FaultRecord { event, struck: true, .. }) => Some(*event),
-        _ => None,
+fn harmful(evidence: &Evidence) -> BTreeSet<usize> {
+    let mut harmful = BTreeSet::new();
+    let mut strikes = None;
+    for recorded in &evidence.records {
+        match &recorded.what {
+            What::Fault(FaultRecord { event, struck: true, .. }) => strikes = Some(*event),
+            What::Down(_, Down::Killed | Down::PowerCut { .. }) => harmful.extend(strikes),
+            _ => {}
+        }
+    }
+    harmful
+}
+
+/// A setting that changes messages by chance must have done so where this many were to be expected: that none is among them
+/// is no bad luck.
+const EXPECTED: u64 = 10;
+
+/// Settings of the network and the clocks that changed nothing.
+fn without_effect(evidence: &Evidence) -> Vec<String> {
+    let (scenario, counts) = (&evidence.scenario, &evidence.counts);
+    let (all, links) = (&scenario.network.all, &scenario.network.links);
+    let by_chance = [
+        ("loss", all.loss, counts.messages_lost),
+        ("duplicate", all.duplicate, counts.messages_duplicated),
+        ("reorder", all.reorder, counts.messages_reordered),
+    ];
+    let expected = |chance: Probability| counts.messages * u64::from(chance.0) / 1_000_000;
+    let idle = by_chance.iter().filter(|(_, chance, met)| *met == 0 && expected(*chance) >= EXPECTED);
+    let mut reasons: Vec<String> = idle
+        .map(|(name, chance, _)| format!("`network.{name}` met none of some {} messages", expected(*chance)))
+        .collect();
+    let bounded = all.bandwidth.or(links.iter().find_map(|link| link.bandwidth));
+    if bounded.is_some() && counts.messages_throttled == 0 {
+        reasons.push("`bandwidth` met no message; let nodes talk on the links that it is about".into());
+    }
+    let off = |error: &ClockError| match error {
+        ClockError::UpTo(most) => *most > 0,
+        ClockError::Each(errors) => errors.values().any(|error| *error != 0),
     };
-    let records = evidence.records.iter().skip_while(|recorded| strikes(recorded) != Some(event));
-    records
-        .skip(1)
-        .take_while(|recorded| strikes(recorded).is_none())
-        .any(|recorded| matches!(recorded.what, What::Down(_, Down::Killed | Down::PowerCut { .. })))
+    if (off(&scenario.clock.offset_ns) || off(&scenario.clock.drift_ppm)) && counts.clocks_wrong == 0 {
+        reasons.push("every clock is right, although `[clock]` says otherwise".into());
+    }
+    reasons
 }
 
 fn unreached(evidence: &Evidence) -> Vec<String> {
@@ -139,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::check::testing::{acknowledged_transfer, at, bank_evidence, power_cut_event};
-    use crate::record::Machine;
+    use crate::record::{Harm, Machine};
     use crate::scenario::model::Selector;
 
     #[test]
@@ -160,7 +223,9 @@ mod tests {
         Arc::get_mut(&mut evidence.scenario).unwrap().events = events.collect();
         evidence.struck = vec![true; 4];
         evidence.bites = vec![0, 0, 5, 0];
-        let strikes = |event| at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new() }));
+        let strikes = |event| {
+            at(2.0, What::Fault(FaultRecord { event, struck: true, text: String::new(), harm: Harm::default() }))
+        };
         evidence.records.extend([strikes(0), at(2.0, What::Down(Machine(0), Down::Killed)), strikes(1)]);
         let reasons = vacuous(&evidence);
         assert_eq!(reasons.len(), 2, "{reasons:?}");

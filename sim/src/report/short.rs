@@ -202,7 +202,7 @@ pub(super) mod tests {
     use super::*;
     use crate::check::testing::{at, bank_evidence, id, power_cut_event};
     use crate::check::{all, judge};
-    use crate::record::{Down, FaultRecord, Phase, Recorded, What};
+    use crate::record::{Down, FaultRecord, Harm, Phase, Recorded, What};
     use crate::run::Verdict;
 
     fn node(seconds: f64, machine: u32, event: Event) -> Recorded {
@@ -227,7 +227,9 @@ pub(super) mod tests {
         let mut evidence = bank_evidence(&[&[1], &[1], &[1]]);
         evidence.records = [0, 1, 2].map(|machine| booted(0.0, machine, 1, 0)).to_vec();
         evidence.records.extend(elected(0.0, 1, 2, 1));
-        let fault = |struck, text: &str| What::Fault(FaultRecord { event: 0, struck, text: text.into() });
+        let fault = |struck, text: &str| {
+            What::Fault(FaultRecord { event: 0, struck, text: text.into(), harm: Harm::default() })
+        };
         evidence.records.extend([
             at(0.0, What::Phase(Phase::Faults)),
             node(1.9, 1, Event::Committed { index: Index(184) }),

@@ -7,7 +7,7 @@ use lockstep_node::event::Event;
 use lockstep_node::raft::{NodeId, Role, Term};
 
 use super::trace::{down, phase};
-use crate::record::{Down, FaultRecord, Machine, Phase, Recorded, What};
+use crate::record::{Down, FaultRecord, Harm, Machine, Phase, Recorded, What};
 use crate::scenario::model::Scenario;
 
 /// A notable moment.
@@ -36,7 +36,7 @@ pub fn moments(scenario: &Scenario, records: &[Recorded]) -> Vec<Moment> {
     records
         .iter()
         .filter_map(|recorded| {
-            let fresh = nodes.follow(scenario, &recorded.what);
+            let fresh = nodes.follow(&recorded.what);
             let (text, trouble) = nodes.notable(&recorded.what)?;
             let glyphs = nodes.glyphs(fresh);
             Some(Moment { at: recorded.at, glyphs, term: nodes.term, index: nodes.index, text, trouble })
@@ -59,7 +59,7 @@ struct Nodes {
 
 impl Nodes {
     /// Follows what happens. Returns the machine that went down in this very moment, if one did.
-    fn follow(&mut self, scenario: &Scenario, what: &What) -> Option<Machine> {
+    fn follow(&mut self, what: &What) -> Option<Machine> {
         match what {
             What::Node(machine, event) => self.follow_node(*machine, event),
             What::Down(machine, _) => {
@@ -67,12 +67,7 @@ impl Nodes {
                 return Some(*machine);
             }
             What::Fault(fault) => {
-                let cuts = scenario.events.get(fault.event).is_some_and(|event| event.fault.cuts_links());
-                if fault.struck && cuts {
-                    self.cuts.insert(fault.event, links(fault));
-                } else {
-                    self.cuts.remove(&fault.event);
-                }
+                self.cuts.insert(fault.event, links(&fault.harm));
             }
             What::Phase(Phase::Settle) => self.cuts.clear(),
             What::Up(machine) => self.set(*machine, '.'),
@@ -190,8 +185,8 @@ fn glyph(role: Role) -> char {
 }
 
 /// The links that a fault cuts in both directions.
-fn links(fault: &FaultRecord) -> Vec<(usize, usize)> {
-    let cuts: BTreeSet<_> = fault.cuts().collect();
+fn links(harm: &Harm) -> Vec<(usize, usize)> {
+    let cuts: BTreeSet<_> = harm.cut.iter().collect();
     let both = cuts.iter().filter(|(one, other)| one < other && cuts.contains(&(*other, *one)));
     both.map(|(one, other)| (one.0 as usize, other.0 as usize)).collect()
 }
@@ -200,13 +195,15 @@ fn links(fault: &FaultRecord) -> Vec<(usize, usize)> {
 mod tests {
     use super::*;
 
-    fn cut(text: &str) -> BTreeMap<usize, Vec<(usize, usize)>> {
-        BTreeMap::from([(0, links(&FaultRecord { event: 0, struck: true, text: text.into() }))])
+    fn cut(links_cut: &[(u32, u32)]) -> BTreeMap<usize, Vec<(usize, usize)>> {
+        let both = |(one, other): &(u32, u32)| [(*one, *other), (*other, *one)];
+        let cut = links_cut.iter().flat_map(both).map(|(from, to)| (Machine(from), Machine(to))).collect();
+        BTreeMap::from([(0, links(&Harm { cut, ..Harm::default() }))])
     }
 
     #[test]
     fn machines_outside_the_majority_are_cut_off() {
-        let cuts = cut("partition n1–n2 n1–n3 for 3s");
+        let cuts = cut(&[(0, 1), (0, 2)]);
         let nodes = Nodes { standing: vec!['.'; 3], cuts, ..Nodes::default() };
         assert_eq!(nodes.glyphs(None), ['|', '.', '.']);
         assert_eq!(nodes.glyphs(Some(Machine(2))), ['|', '.', '!']);
@@ -214,7 +211,7 @@ mod tests {
 
     #[test]
     fn without_a_majority_everybody_is_cut_off() {
-        let cuts = cut("partition n1–n2 n1–n3 n2–n3 for 3s");
+        let cuts = cut(&[(0, 1), (0, 2), (1, 2)]);
         let nodes = Nodes { standing: vec!['.', 'L', 'c'], cuts, ..Nodes::default() };
         assert_eq!(nodes.glyphs(None), ['|', 'L', '|']);
     }

@@ -108,6 +108,7 @@ pub(super) fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Setup => "setup",
         Phase::Faults => "clients begin",
+        Phase::Core => "heal the core",
         Phase::Settle => "heal",
         Phase::Inspect => "inspect replicas",
     }

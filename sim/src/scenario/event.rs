@@ -29,11 +29,11 @@ fn event(table: Table<'_>, phases: &Phases, around: &Around<'_>) -> Option<Event
     };
     let name = kind.word(&FAULTS.map(|name| (name, name)))?;
     let fault = fault(&table, name, around);
-    if let Some(Trigger::Io { .. }) = trigger {
-        only_cuts_power(&table, name);
+    if let Some(trigger) = &trigger {
+        at_disk_calls_only_power(&table, trigger);
     }
     table.finish();
-    let event = Event { trigger: trigger?, fault: fault?, lasts, line };
+    let event = Event { trigger: trigger?, fault: fault?, lasts, nemesis: None, line };
     if lasts.is_none() {
         fits(&kind, event.length().unwrap_or_default(), Some(&event.trigger), phases)?;
     }
@@ -41,8 +41,9 @@ fn event(table: Table<'_>, phases: &Phases, around: &Around<'_>) -> Option<Event
 }
 
 /// A disk call can be cut short only by a loss of power, and only on the machine that makes it.
-fn only_cuts_power(table: &Table<'_>, kind: &str) {
-    let (Some(what), Some(when)) = (table.find("do"), table.find("when")) else { return };
+pub fn at_disk_calls_only_power(table: &Table<'_>, trigger: &Trigger) {
+    let (Trigger::Io { .. }, Some(what), Some(when)) = (trigger, table.find("do"), table.find("when")) else { return };
+    let Some(kind) = what.as_text() else { return };
     if kind != "power-cut" {
         let help = "let it `do = \"power-cut\"`, or give it a trigger of another kind";
         let title = format!("`{kind}` cannot strike in the middle of a disk call");
@@ -87,11 +88,12 @@ fn at_time(item: &Item<'_>, phases: &Phases) -> Option<Trigger> {
     Some(Trigger::At(first, last))
 }
 
-fn when_reached(item: &Item<'_>, voters: u32) -> Option<Trigger> {
+/// `{ applied = 300 }` and the like.
+pub fn when_reached(item: &Item<'_>, voters: u32) -> Option<Trigger> {
     let table = item.table("`when`")?;
     let (applied, mark_item, io) = (table.find("applied"), table.find("mark"), table.find("io"));
     let trigger = match (applied, mark_item, io) {
-        (Some(applied), None, None) => applied.large(1).map(Trigger::Applied),
+        (Some(applied), None, None) => numbers(&applied).map(Trigger::Applied),
         (None, Some(mark_item), None) => when_mark(&table, &mark_item, voters),
         (None, None, Some(io)) => when_io(&table, &io, voters),
         _ => {
@@ -123,7 +125,7 @@ fn when_mark(table: &Table<'_>, item: &Item<'_>, voters: u32) -> Option<Trigger>
             }
         },
     };
-    let nth = table.get("nth", 1, |item| item.large(1));
+    let nth = table.get("nth", (1, 1), numbers);
     Some(Trigger::Mark { mark: mark(item)?, node, nth })
 }
 
@@ -134,7 +136,19 @@ fn when_io(table: &Table<'_>, item: &Item<'_>, voters: u32) -> Option<Trigger> {
         _ => item
             .wrong(Wrong::brief("must be one node", "disk calls are counted on `any`, `leader`, `follower` or `n1` …")),
     });
-    Some(Trigger::Io { nth: item.large(1)?, during, node })
+    Some(Trigger::Io { nth: numbers(item)?, during, node })
+}
+
+/// `7`, or a range from which each seed draws: `"1..20"`.
+pub fn numbers(item: &Item<'_>) -> Option<(u64, u64)> {
+    if item.as_text().is_none() {
+        return item.large(1).map(|number| (number, number));
+    }
+    let (first, last) = item.parse(value::integer_range)?;
+    match (u64::try_from(first), u64::try_from(last)) {
+        (Ok(first @ 1..), Ok(last)) => Some((first, last)),
+        _ => item.wrong(Wrong::brief("is out of range", "what is counted is counted from 1")),
+    }
 }
 
 fn lasts(item: &Item<'_>, trigger: Option<&Trigger>, phases: &Phases) -> Option<Duration> {

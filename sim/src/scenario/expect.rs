@@ -144,7 +144,9 @@ fn final_contents(item: &Item<'_>, scratch: Option<&Scratch>) -> Option<String> 
 pub fn expect(root: &Table<'_>, phases: &Phases, system: &str, known: &Known<'_>) -> Expect {
     let Some(table) = root.table("expect") else { return Expect::default() };
     let expect = Expect {
-        progress: table.find("progress").and_then(|item| progress(&item, phases)),
+        progress: table.get("progress", Vec::new(), |item| {
+            Some(item.one_or_list().iter().filter_map(|item| progress(item, phases)).collect())
+        }),
         leaderless: table.find("leaderless").and_then(|item| item.parse(parse_leaderless)),
         sometimes: table.get("sometimes", Vec::new(), |item| Some(item.list()?.iter().filter_map(mark).collect())),
         fails: table.get("fails", BTreeMap::new(), |item| fails(item, system, known)),
@@ -162,7 +164,8 @@ pub fn mark(item: &Item<'_>) -> Option<String> {
 
 fn progress(item: &Item<'_>, phases: &Phases) -> Option<Progress> {
     let progress = item.parse(parse_progress)?;
-    let end = phases.faults.map(|faults| faults + phases.settle);
+    let settles = if phases.core.is_some() { 2 } else { 1 };
+    let end = phases.faults.map(|faults| faults + phases.settle * settles);
     if end.is_some_and(|end| progress.to > end) {
         return item.wrong(Wrong::brief(
             "reaches beyond the run",

@@ -74,7 +74,7 @@ const KEYS: &[(&str, &[&str])] = &[
 ];
 
 /// The faults whose length `for` does not say, and why.
-const OWN_LENGTH: &[(&str, &str)] = &[
+pub const OWN_LENGTH: &[(&str, &str)] = &[
     ("restart", "the process starts again at once; to leave it down for a while, use `kill`"),
     ("crash-loop", "its length follows from `times`, `down` and `up`"),
 ];

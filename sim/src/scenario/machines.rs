@@ -137,12 +137,13 @@ fn each(item: &Item<'_>, voters: u32, read: fn(&str) -> Result<i64, Wrong>) -> O
 }
 
 /// `[disk]`.
-pub fn disk(root: &Table<'_>) -> Disk {
+pub fn disk(root: &Table<'_>, voters: u32) -> Disk {
     let micros = |min, max| Distribution::Uniform { min: Duration::from_micros(min), max: Duration::from_micros(max) };
     let default = Disk {
         fsync: micros(200, 4000),
         access: micros(10, 100),
         power_cut: PowerCut { lost: Probability(500_000), torn: Probability(200_000) },
+        budget: None,
     };
     let Some(table) = root.table("disk") else { return default };
     let cut = default.power_cut;
@@ -150,6 +151,7 @@ pub fn disk(root: &Table<'_>) -> Disk {
         fsync: table.get("fsync", default.fsync, distribution),
         access: table.get("access", default.access, distribution),
         power_cut: table.get("power_cut", cut, |item| power_cut(item, cut)),
+        budget: table.find("budget").and_then(|item| item.count(1, voters)),
     };
     table.finish();
     disk
@@ -178,16 +180,39 @@ fn power_cut(item: &Item<'_>, default: PowerCut) -> Option<PowerCut> {
 }
 
 /// `[phases]`.
-pub fn phases(root: &Table<'_>) -> Phases {
+pub fn phases(root: &Table<'_>, voters: u32) -> Phases {
     let settle = Duration::from_secs(10);
-    let Some(table) = root.table("phases") else { return Phases { faults: None, settle } };
+    let Some(table) = root.table("phases") else { return Phases { faults: None, core: None, settle } };
     let phases = Phases {
         // A wrong length is taken for a long one, so that nothing seems to lie beyond it as well.
         faults: table.find("faults").map(|item| item.parse(value::positive_duration).unwrap_or(FAULTS_LONG)),
+        core: table.find("core").and_then(|item| core(&item, voters)),
         settle: table.get("settle", settle, |item| item.parse(value::positive_duration)),
     };
     table.finish();
     phases
+}
+
+/// How many nodes are healed first.
+fn core(item: &Item<'_>, voters: u32) -> Option<u32> {
+    let majority = voters / 2 + 1;
+    let core = match item.as_text() {
+        Some("majority") => majority,
+        Some(_) => {
+            let help = "write core = \"majority\", or a number of nodes";
+            return item.wrong(Wrong::new("is not understood", "this is no number of nodes", help));
+        }
+        None => item.count(1, voters)?,
+    };
+    if core < majority {
+        let label = format!("{core} of {voters} nodes elect nobody");
+        return item.wrong(Wrong::new("is too few", label, format!("a majority is {majority}")));
+    }
+    if core == voters {
+        let help = "raise `voters` in `[cluster]`, or leave `core` out: then all are healed at once";
+        return item.wrong(Wrong::new("leaves nobody broken", "these are all nodes", help));
+    }
+    Some(core)
 }
 
 /// `[limits]`, which must leave time for the phases.
@@ -204,7 +229,8 @@ pub fn limits(root: &Table<'_>, phases: &Phases) -> Limits {
 
 fn time_limit(item: &Item<'_>, phases: &Phases) -> Option<Duration> {
     let time = item.parse(value::positive_duration)?;
-    let needed = phases.faults.unwrap_or_default() + phases.settle;
+    let settles = if phases.core.is_some() { 2 } else { 1 };
+    let needed = phases.faults.unwrap_or_default() + phases.settle * settles;
     if time < needed {
         return item.refuse(
             "the time limit ends the run before its phases are over",

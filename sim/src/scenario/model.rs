@@ -6,9 +6,11 @@ use std::time::Duration;
 use lockstep_node::api::Value;
 
 mod fault;
+mod nemesis;
 
 use super::Given;
 pub use fault::{During, Event, Fault, MessageFault, Selector, Trigger};
+pub use nemesis::{Nemesis, Strikes};
 
 /// One scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub struct Scenario {
     pub invariants: Vec<Invariant>,
     /// What goes wrong, and when.
     pub events: Vec<Event>,
+    /// What goes wrong at random. None are left in a scenario that is [lowered](super::lower).
+    pub nemeses: Vec<Nemesis>,
     /// How long the two phases last.
     pub phases: Phases,
     /// Tables or queries whose contents at the end are a snapshot.
@@ -143,6 +147,9 @@ pub struct Disk {
     pub access: Distribution,
     /// What a power cut does to writes that were not synced.
     pub power_cut: PowerCut,
+    /// How many disks may lose data at once: power cuts beyond that wait. `None` for any number. What strikes in the middle
+    /// of a disk call counts, and cannot wait.
+    pub budget: Option<u32>,
 }
 
 /// `[disk] power_cut`: the fate of each write that no completed sync covers. What is neither lost nor torn is kept.
@@ -352,6 +359,9 @@ pub struct Phases {
     /// How long faults last. `None`: until every event has ended and every operation has returned. Where an event without
     /// `for` keeps operations from returning, until none has been acknowledged for as long as `settle`.
     pub faults: Option<Duration>,
+    /// How many nodes are healed first, a majority at least, drawn from all: as long as the others are down or cut off they
+    /// must elect, commit and converge, within `settle`. `None`: all are healed at once.
+    pub core: Option<u32>,
     /// Within this time after the heal the cluster must elect, commit and converge.
     pub settle: Duration,
 }
@@ -359,8 +369,8 @@ pub struct Phases {
 /// `[expect]`: what the run must show beside safety.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expect {
-    /// So many acknowledged operations between two times.
-    pub progress: Option<Progress>,
+    /// So many acknowledged operations between two times, for each of these.
+    pub progress: Vec<Progress>,
     /// The longest time for which a majority that is up and connected may be without a leader.
     pub leaderless: Option<Duration>,
     /// Marks that every run must reach.

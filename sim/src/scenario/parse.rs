@@ -13,7 +13,7 @@ use super::model::Scenario;
 use super::reader::{Problems, Table};
 use super::report::{Problem, Report, Source};
 use super::scratch::Rules;
-use super::{event, expect, machines, migrate, network, schema, syntax, workload};
+use super::{event, expect, machines, migrate, nemesis, network, schema, syntax, workload};
 
 /// The names that a scenario may use and that are defined elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,8 @@ pub fn parse(source: &str, origin: &Origin, known: &Known<'_>) -> Result<Scenari
 
 fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_>) -> Scenario {
     let cluster = machines::cluster(&root, known);
-    let disk = machines::disk(&root);
-    let phases = machines::phases(&root);
+    let disk = machines::disk(&root, cluster.voters);
+    let phases = machines::phases(&root, cluster.voters);
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
     let around = Around { voters: cluster.voters, kinds };
     let rules = if cluster.system == machines::SYSTEM { Rules::Lockstep } else { Rules::Plain };
@@ -88,6 +88,7 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         workloads: workload::workloads(&root, &phases, context),
         invariants: expect::invariants(&root, tables.as_ref()),
         events: event::events(&root, &phases, &around),
+        nemeses: nemesis::nemeses(&root, &phases, &around),
         finals: expect::finals(&root, tables.as_ref()),
         expect: expect::expect(&root, &phases, &cluster.system, known),
         limits: machines::limits(&root, &phases),

@@ -21,6 +21,7 @@ pub const ROOT_KEYS: &[&str] = &[
     "schema",
     "workload",
     "invariant",
+    "nemesis",
     "event",
     "phases",
     "final",
@@ -29,7 +30,7 @@ pub const ROOT_KEYS: &[&str] = &[
 ];
 
 /// The keys of the top level that hold lists of tables.
-pub const LISTS: &[&str] = &["workload", "invariant", "event"];
+pub const LISTS: &[&str] = &["workload", "invariant", "event", "nemesis"];
 
 /// Collects what is wrong with a text.
 pub struct Problems {

@@ -7,8 +7,8 @@ use lockstep_node::api::Value;
 
 use super::event::DURING;
 use super::model::{
-    Amount, ClockError, Distribution, Event, Fault, Link, MessageFault, Mixed, Network, Scenario, Selector, Trigger,
-    Values, Workload, WorkloadKind,
+    Amount, ClockError, Distribution, Event, Fault, Link, MessageFault, Mixed, Nemesis, Network, Progress, Scenario,
+    Selector, Strikes, Trigger, Values, Workload, WorkloadKind,
 };
 use super::selector::selector_name;
 use super::value::{
@@ -42,6 +42,9 @@ pub fn show(scenario: &Scenario) -> String {
     for event in &scenario.events {
         event_table(&mut out, event);
     }
+    for nemesis in &scenario.nemeses {
+        nemesis_table(&mut out, nemesis);
+    }
     ends(&mut out, scenario);
     out.text
 }
@@ -66,6 +69,9 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     out.key("access", distribution(&disk.access));
     let (lost, torn) = (percent(disk.power_cut.lost), percent(disk.power_cut.torn));
     out.key("power_cut", format!("{{ lost = \"{lost}\", torn = \"{torn}\" }}"));
+    if let Some(budget) = disk.budget {
+        out.key("budget", budget);
+    }
 }
 
 fn network_tables(out: &mut Writer, network: &Network) {
@@ -186,29 +192,62 @@ fn drawn(values: &Values) -> String {
 
 fn event_table(out: &mut Writer, event: &Event) {
     out.header("[[event]]");
-    match &event.trigger {
+    trigger(out, &event.trigger);
+    strike(out, &event.trigger, &event.fault);
+    if let Some(lasts) = event.lasts {
+        out.key("for", quoted(write_duration(lasts)));
+    }
+}
+
+fn nemesis_table(out: &mut Writer, nemesis: &Nemesis) {
+    out.header("[[nemesis]]");
+    match &nemesis.strikes {
+        Strikes::Every(least, most) => {
+            out.key("every", quoted(write_moment(*least, *most)));
+            fault(out, &nemesis.fault);
+        }
+        Strikes::When { trigger: when, times: (least, most) } => {
+            trigger(out, when);
+            out.key("strikes", numbers((u64::from(*least), u64::from(*most))));
+            strike(out, when, &nemesis.fault);
+        }
+    }
+    if let Some((least, most)) = nemesis.lasts {
+        out.key("for", quoted(write_moment(least, most)));
+    }
+    out.key("enabled", quoted(percent(nemesis.enabled)));
+}
+
+fn trigger(out: &mut Writer, trigger: &Trigger) {
+    match trigger {
         Trigger::At(first, last) => out.key("at", quoted(write_moment(*first, *last))),
-        Trigger::Applied(index) => out.key("when", inline([format!("applied = {index}")])),
+        Trigger::Applied(index) => out.key("when", inline([format!("applied = {}", numbers(*index))])),
         Trigger::Io { nth, during, node } => {
             let (name, _) = DURING.iter().find(|(_, known)| known == during).expect("every kind of work has a name");
-            let node = quoted(selector_name(node));
+            let (nth, node) = (numbers(*nth), quoted(selector_name(node)));
             let when = inline([format!("io = {nth}"), format!("during = \"{name}\""), format!("node = {node}")]);
             out.key("when", format!("{when} # the node is chosen when the fault phase begins"));
         }
         Trigger::Mark { mark, node, nth } => {
             let node = quoted(node.as_deref().unwrap_or("any"));
-            let mark = quoted(mark);
+            let (mark, nth) = (quoted(mark), numbers(*nth));
             out.key("when", inline([format!("mark = {mark}"), format!("node = {node}"), format!("nth = {nth}")]));
         }
     }
-    match event.trigger {
+}
+
+/// What a fault does, and to whom.
+fn strike(out: &mut Writer, trigger: &Trigger, what: &Fault) {
+    match trigger {
         // It strikes the node that makes the disk call.
-        Trigger::Io { .. } => out.key("do", quoted("power-cut")),
-        _ => fault(out, &event.fault),
+        Trigger::Io { .. } => out.key("do", quoted(what.name())),
+        _ => fault(out, what),
     }
-    if let Some(lasts) = event.lasts {
-        out.key("for", quoted(write_duration(lasts)));
-    }
+}
+
+/// A number, or the range from which it is drawn.
+fn numbers((first, last): (u64, u64)) -> String {
+    if first == last { first.to_string() } else { quoted(format!("{first}..{last}")) }
 }
 
 fn fault(out: &mut Writer, fault: &Fault) {
@@ -294,13 +333,16 @@ fn ends(out: &mut Writer, scenario: &Scenario) {
     if let Some(faults) = scenario.phases.faults {
         out.key("faults", quoted(write_duration(faults)));
     }
+    if let Some(core) = scenario.phases.core {
+        out.key("core", core);
+    }
     out.key("settle", quoted(write_duration(scenario.phases.settle)));
     out.header("[expect]");
     let expect = &scenario.expect;
-    if let Some(progress) = &expect.progress {
-        let range = write_duration_range(progress.from, progress.to);
-        out.key("progress", quoted(format!("{} commits in {range}", progress.commits)));
-    }
+    let progress = expect.progress.iter().map(|Progress { commits, from, to }| {
+        quoted(format!("{commits} commits in {}", write_duration_range(*from, *to)))
+    });
+    out.key("progress", list(progress));
     if let Some(longest) = expect.leaderless {
         out.key("leaderless", quoted(format!("at most {}", write_duration(longest))));
     }

@@ -1,12 +1,13 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
+use lockstep_node::host::SqliteVfs;
 use lockstep_node::log_store::{self, ClusterId};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
-use lockstep_node::state_machine::Command;
+use lockstep_node::state_machine::{Command, StateMachine};
 use lockstep_node::wire::{self, Peer};
 
-use super::{Logged, Running, System};
+use super::{Logged, Reopened, Running, System};
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::world::SimHost;
@@ -55,6 +56,15 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         let logged = |entry: Entry| Logged { position: entry.position(), payload: entry.payload };
         let log = log_store::peek(disk).map_err(|error| error.to_string());
         Some(log.map(|entries| entries.into_iter().map(logged).collect()))
+    }
+
+    fn reopen(&self, vfs: &SqliteVfs, file: &str) -> Option<Result<Reopened, String>> {
+        let machine = StateMachine::open(vfs, file, self.rules.clone());
+        let found = machine.and_then(|machine| {
+            machine.verify()?;
+            Ok(Reopened { applied: machine.applied().index.0, digest: machine.digest() })
+        });
+        Some(found.map_err(|error| error.to_string()))
     }
 
     fn request(&self, entry: &Logged) -> Option<Command> {

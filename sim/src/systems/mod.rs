@@ -11,7 +11,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use lockstep_node::host::SqliteVfs;
 use lockstep_node::raft::Position;
+use lockstep_node::sqlite::Digest;
 use lockstep_node::state_machine::Command;
 
 use crate::disk::Durable;
@@ -38,6 +40,15 @@ pub struct Logged {
     pub payload: Bytes,
 }
 
+/// What a database says that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reopened {
+    /// The last index that it executed.
+    pub applied: u64,
+    /// The digest of its contents.
+    pub digest: Digest,
+}
+
 /// A replicated database that can be put under scenarios.
 pub trait System: Sync {
     /// What people call it: `lockstep`.
@@ -57,6 +68,12 @@ pub trait System: Sync {
     /// The entries that a node's next boot would find in its log if power were lost now, or why it could not boot. `None` for
     /// a system without a log.
     fn durable_log(&self, _: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
+        None
+    }
+
+    /// Opens a node's database as its next boot would: what it holds, once its contents are found to be what it says. The
+    /// machine has just lost power. `None` for a system whose databases do not know what they hold.
+    fn reopen(&self, _: &SqliteVfs, _file: &str) -> Option<Result<Reopened, String>> {
         None
     }
 

@@ -31,6 +31,9 @@ pub use setup::{Setup, setup};
 const PATIENCE: Patience =
     Patience { call: Duration::from_secs(1), pause: Duration::from_millis(20), attempts: u32::MAX };
 
+/// Stands in for the workload of an operation that belongs to none.
+const PROBE: u32 = u32::MAX;
+
 /// One operation: what is asked, and whether asking twice would count twice.
 pub(crate) struct Asked {
     batch: Batch,
@@ -155,6 +158,16 @@ pub fn read_once_more(world: &World, scenario: &Scenario) {
             perform(&mut Client::new(client, machines, PATIENCE), place, number, asked).await;
         });
     }
+}
+
+/// Adds a client that reads once, in the order of everything else, until it has an answer. To be called when the faults are
+/// over for some nodes: who answers it has committed something since.
+pub fn probe(world: &World) {
+    world.add_client(move |client| async move {
+        let machines = client.machines();
+        let asked = Asked::read(vec![Statement::new("SELECT 1")]);
+        perform(&mut Client::new(client, machines, PATIENCE), PROBE, 0, asked).await;
+    });
 }
 
 /// When an operation is due, or `None` if there is no such operation.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::State;
-use crate::record::Machine;
-use crate::scenario::model::{Event, Fault, MessageFault, Selector};
+use crate::record::{Harm, Machine};
+use crate::scenario::model::{Fault, Selector};
 
 /// What a fault does to the world. It begins, and it ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,15 +53,6 @@ impl Step {
 }
 
 impl Effect {
-    /// In words, for those that come and go one by one.
-    pub(super) fn words(&self) -> String {
-        match self {
-            Effect::Kill(machine) => format!("kill {machine}"),
-            Effect::ClogAround(machine, _) => format!("clog {machine}"),
-            other => format!("{other:?}"),
-        }
-    }
-
     /// Whether it lets wait what arrives in this direction.
     pub(super) fn clogs(&self, from: Machine, to: Machine) -> bool {
         match *self {
@@ -75,10 +66,13 @@ impl Effect {
     pub(super) fn turns_clock(&self, machine: Machine) -> bool {
         matches!(self, Effect::Jump(of, _) | Effect::Drift(of, _) | Effect::Freeze(of) if *of == machine)
     }
+}
 
-    /// The machine that it is about, if it is about one.
-    fn machine(&self) -> Option<Machine> {
-        match self {
+/// What is harmed while these effects are in force.
+pub(super) fn harm(effects: &[Effect]) -> Harm {
+    let mut harm = Harm::default();
+    for effect in effects {
+        match effect {
             Effect::PowerCut(machine)
             | Effect::Kill(machine)
             | Effect::Pause(machine)
@@ -87,18 +81,18 @@ impl Effect {
             | Effect::Drift(machine, _)
             | Effect::Freeze(machine)
             | Effect::Slow(machine, _)
-            | Effect::Stall(machine) => Some(*machine),
-            Effect::Cut(..) | Effect::Clog(..) | Effect::SlowLink(..) | Effect::Choose(..) => None,
+            | Effect::Stall(machine) => harm.machines.push(*machine),
+            Effect::Cut(from, to) => harm.cut.push((*from, *to)),
+            Effect::Clog(from, to) | Effect::SlowLink(from, to, _) => harm.disturbed.push((*from, *to)),
+            Effect::Choose(from, to) => {
+                let pairs = from.iter().flat_map(|from| to.iter().map(|to| (*from, *to)));
+                harm.disturbed.extend(pairs.filter(|(from, to)| from != to));
+            }
         }
     }
-
-    /// The direction that it is about, if it is about one.
-    fn direction(&self) -> Option<(Machine, Machine)> {
-        match self {
-            Effect::Cut(from, to) | Effect::Clog(from, to) | Effect::SlowLink(from, to, _) => Some((*from, *to)),
-            _ => None,
-        }
-    }
+    harm.machines.sort_unstable();
+    harm.machines.dedup();
+    harm
 }
 
 impl State {
@@ -115,7 +109,10 @@ impl State {
                 let machines = self.resolve_one(place, target)?;
                 return Some(self.swizzle(place, machines, *one_way, lasts));
             }
-            Fault::PowerCut(target) => self.each(place, target, Effect::PowerCut)?,
+            Fault::PowerCut(target) => {
+                let machines = self.resolve_one(place, target)?;
+                self.within_budget(machines)?.into_iter().map(Effect::PowerCut).collect()
+            }
             Fault::Kill(target) | Fault::Restart(target) => {
                 self.up(place, target)?.into_iter().map(Effect::Kill).collect()
             }
@@ -139,6 +136,15 @@ impl State {
         let machines = self.resolve_one(place, target)?;
         let up = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
         machines.iter().any(up).then_some(machines)
+    }
+
+    /// As many of the machines as may lose data beside those that lack power already; `None` if none may.
+    fn within_budget(&self, mut machines: Vec<Machine>) -> Option<Vec<Machine>> {
+        let Some(budget) = self.scenario.disk.budget else { return Some(machines) };
+        let out = self.faults.without_power();
+        machines.retain(|machine| !out.contains(machine));
+        machines.truncate((budget as usize).saturating_sub(out.len()));
+        (!machines.is_empty()).then_some(machines)
     }
 
     fn each(&mut self, place: usize, target: &[Selector], effect: impl Fn(Machine) -> Effect) -> Option<Vec<Effect>> {
@@ -251,60 +257,4 @@ fn crash_loop(machines: &[Machine], times: u32, down: Duration, up: Duration) ->
         }
     }
     steps
-}
-
-/// The fault in words: `power-cut n2 for 1s`.
-pub(super) fn describe(event: &Event, steps: &[Step]) -> String {
-    let begin: Vec<&Effect> = steps.iter().filter(|step| step.begins).map(|step| &step.effect).collect();
-    let mut machines: Vec<Machine> = begin.iter().filter_map(|effect| effect.machine()).collect();
-    machines.sort_unstable();
-    machines.dedup();
-    let target = listed(&machines);
-    let directions: Vec<(Machine, Machine)> = begin.iter().filter_map(|effect| effect.direction()).collect();
-    let links = || {
-        let link = |(from, to): &(Machine, Machine)| {
-            let back = directions.contains(&(*to, *from));
-            (!back || from < to).then(|| format!("{from}{}{to}", if back { "–" } else { "→" }))
-        };
-        directions.iter().filter_map(link).collect::<Vec<_>>().join(" ")
-    };
-    let name = event.fault.name();
-    let what = match &event.fault {
-        Fault::Partition(_) | Fault::Cut { .. } | Fault::Bridge { .. } | Fault::Ring { .. } | Fault::Isolate { .. } => {
-            format!("{name} {}", links())
-        }
-        Fault::Clog { by, .. } => {
-            let by = by.map_or(String::new(), |by| format!(" by {by:?}"));
-            format!("{name} {}{by}", links())
-        }
-        Fault::Messages { fate, kind, nth, count, from: from_all, to: to_all } => {
-            let [Effect::Choose(from, to)] = begin.as_slice() else { unreachable!("it has one effect") };
-            let by = match fate {
-                MessageFault::Drop => String::new(),
-                MessageFault::Delay(by) => format!(" by {by:?}"),
-            };
-            let side = |selectors: &[Selector], machines: &[Machine]| match selectors {
-                [Selector::All] => "all".to_owned(),
-                _ => listed(machines),
-            };
-            let (from, to) = (side(from_all, from), side(to_all, to));
-            let kind = kind.as_deref().unwrap_or("messages");
-            let which = match (nth, count) {
-                (_, None) => String::new(),
-                (nth, Some(1)) => format!(" number {nth}"),
-                (nth, Some(count)) => format!(" number {nth} to {}", nth + count - 1),
-            };
-            format!("{name} {kind}{which} {from}→{to}{by}")
-        }
-        Fault::CrashLoop { times, .. } => format!("{name} {target} {times} times"),
-        Fault::SlowDisk { factor, .. } => format!("{name} {target} {factor} times"),
-        Fault::ClockJump { by_ns, .. } => format!("{name} {target} by {}", crate::scenario::value::write_jump(*by_ns)),
-        Fault::ClockDrift { by_ppm, .. } => format!("{name} {target} by {by_ppm:+}ppm"),
-        _ => format!("{name} {target}"),
-    };
-    event.lasts.map_or(what.clone(), |lasts| format!("{what} for {lasts:?}"))
-}
-
-fn listed(machines: &[Machine]) -> String {
-    machines.iter().map(Machine::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -1,12 +1,14 @@
 //! The schedule of faults: what goes wrong, when, and to whom; and what it did.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::effects::{Effect, Step, describe};
+use super::effects::{Effect, Step, harm};
+use super::words::describe;
 use super::{Event, State, entity};
 use crate::choice::Stream;
 use crate::disk::Strike;
-use crate::record::{FaultRecord, What};
+use crate::record::{FaultRecord, Harm, Machine, What};
 use crate::scenario::model::{self, Fault, Scenario, Trigger};
 use crate::trace::Trace;
 
@@ -16,10 +18,14 @@ const RETRY: Duration = Duration::from_millis(20);
 /// The scenario's faults and where each stands.
 pub(super) struct Faults {
     list: Vec<Scheduled>,
+    /// Those that wait for something that nodes say.
+    watching: Vec<usize>,
 }
 
 struct Scheduled {
     event: model::Event,
+    /// Whether it strikes and does nothing: see [`Options::blunt`](crate::simulate::Options).
+    blunt: bool,
     status: Status,
     /// What it does, once it struck.
     steps: Vec<Step>,
@@ -44,15 +50,17 @@ enum Status {
 }
 
 impl Faults {
-    pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace) -> Self {
+    pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace, blunt: Option<&str>) -> Self {
         let scheduled = |(place, event): (usize, &model::Event)| Scheduled {
             event: event.clone(),
+            blunt: blunt == Some(event.fault.name()),
             status: Status::Waiting,
             steps: Vec::new(),
             bites: 0,
             choices: Stream::new(trace, seed, "fault", place as u64),
         };
-        Faults { list: scenario.events.iter().enumerate().map(scheduled).collect() }
+        let list = scenario.events.iter().enumerate().map(scheduled).collect();
+        Faults { list, watching: Vec::new() }
     }
 
     /// The fault as the scenario has it.
@@ -63,6 +71,21 @@ impl Faults {
     /// Draws for a fault.
     pub(super) fn choices(&mut self, place: usize) -> &mut Stream {
         &mut self.list[place].choices
+    }
+
+    /// The machines that lack power now.
+    pub(super) fn without_power(&self) -> BTreeSet<Machine> {
+        let effects = |fault| match fault {
+            &Scheduled { status: Status::Active(ref effects), .. } => effects.as_slice(),
+            _ => &[],
+        };
+        let machine = |effect: &Effect| if let Effect::PowerCut(machine) = effect { Some(*machine) } else { None };
+        self.list.iter().flat_map(effects).filter_map(machine).collect()
+    }
+
+    /// Whether a fault does nothing when it strikes.
+    pub(super) fn is_blunt(&self, place: usize) -> bool {
+        self.list[place].blunt
     }
 
     fn is_active(&self, event: usize) -> bool {
@@ -76,34 +99,35 @@ impl State {
         for place in 0..self.faults.list.len() {
             let fault = &mut self.faults.list[place];
             match fault.event.trigger.clone() {
-                Trigger::At(first, last) => {
-                    let at = fault.choices.time(first, last);
+                Trigger::At(at, _) => {
                     self.future.push(self.zero + at, entity::FAULT | place as u64, fault_event(place, true));
                 }
                 Trigger::Io { nth, during, node } => {
                     let machines = self.resolve(place, &[vec![node]]).and_then(|mut groups| groups.pop());
-                    for machine in machines.unwrap_or_default() {
-                        self.machine(machine).disk.arm(Strike { event: place, nth, during });
+                    let armed = machines.filter(|_| !self.faults.is_blunt(place));
+                    for machine in armed.unwrap_or_default() {
+                        self.machine(machine).disk.arm(Strike { event: place, nth: nth.0, during });
                     }
                 }
-                Trigger::Applied(_) | Trigger::Mark { .. } => {}
+                Trigger::Applied(_) | Trigger::Mark { .. } => self.faults.watching.push(place),
             }
         }
     }
 
     /// Looks whether what just happened is what a fault waits for.
     pub(super) fn set_off_faults(&mut self) {
-        for place in 0..self.faults.list.len() {
-            let fault = &self.faults.list[place];
-            if fault.status != Status::Waiting {
-                continue;
-            }
+        if self.faults.watching.is_empty() {
+            return;
+        }
+        let mut watching = std::mem::take(&mut self.faults.watching);
+        watching.retain(|place| {
+            let (place, fault) = (*place, &self.faults.list[*place]);
             let reached = match &fault.event.trigger {
-                Trigger::Applied(index) => self.ledger.standings().values().any(|standing| standing.applied >= *index),
+                Trigger::Applied(index) => self.ledger.standings().values().any(|standing| standing.applied >= index.0),
                 Trigger::Mark { mark, node, nth } => {
                     let machine =
                         node.as_ref().map(|label| super::find_machine(self, label).expect("checked at parse"));
-                    self.ledger.mark_count(mark, machine) >= *nth
+                    self.ledger.mark_count(mark, machine) >= nth.0
                 }
                 Trigger::At(..) | Trigger::Io { .. } => false,
             };
@@ -111,7 +135,9 @@ impl State {
                 self.faults.list[place].status = Status::Due;
                 self.future.push(self.now, entity::FAULT | place as u64, fault_event(place, true));
             }
-        }
+            !reached
+        });
+        self.faults.watching = watching;
     }
 
     /// Resolves a fault's targets and marks it as active. `None` if it must wait, or can no longer strike.
@@ -142,7 +168,7 @@ impl State {
             self.future.push(self.now + step.after, entity::FAULT | place as u64, event);
         }
         self.faults.list[place].steps = steps;
-        self.record(What::Fault(FaultRecord { event: place, struck: true, text }));
+        self.record(What::Fault(FaultRecord { event: place, struck: true, text, harm: harm(&at_once) }));
         at_once
     }
 
@@ -157,8 +183,9 @@ impl State {
             let in_force = effects.iter().position(|active| *active == effect);
             effects.remove(in_force.expect("a step ends what an earlier one began"));
         }
+        let harm = harm(effects);
         let text = format!("{}: {}{}", fault.event.fault.name(), if begins { "" } else { "end of " }, effect.words());
-        self.record(What::Fault(FaultRecord { event: place, struck: begins, text }));
+        self.record(What::Fault(FaultRecord { event: place, struck: begins, text, harm }));
         Some((effect, begins))
     }
 
@@ -172,13 +199,14 @@ impl State {
         if let Fault::Messages { .. } = fault.event.fault {
             text += &format!(", which met {}", fault.bites);
         }
-        self.record(What::Fault(FaultRecord { event: place, struck: false, text }));
+        self.record(What::Fault(FaultRecord { event: place, struck: false, text, harm: Harm::default() }));
         effects
     }
 
     /// The faults that go on. What has not struck by now never will: the fault phase is over.
     pub(super) fn close_faults(&mut self) -> Vec<usize> {
         let machines: Vec<_> = self.machines.iter().map(|node| node.disk.clone()).collect();
+        self.faults.watching.clear();
         for (place, fault) in self.faults.list.iter_mut().enumerate() {
             if matches!(fault.status, Status::Waiting | Status::Due) {
                 fault.status = Status::Missed;
@@ -223,7 +251,7 @@ impl State {
     /// Counts for each fault with an active effect of this kind that it changed something.
     pub(super) fn count_bites(&mut self, by: impl Fn(&Effect) -> bool) {
         let bites = |fault: &&mut Scheduled| match &fault.status {
-            Status::Active(effects) => effects.iter().any(&by),
+            Status::Active(effects) => !fault.blunt && effects.iter().any(&by),
             _ => false,
         };
         self.faults.list.iter_mut().filter(bites).for_each(|fault| fault.bites += 1);

@@ -21,6 +21,7 @@ mod client;
 mod effects;
 mod event;
 mod faults;
+mod heal;
 mod heap;
 mod host;
 mod ledger;
@@ -28,6 +29,7 @@ mod machine;
 mod pump;
 mod select;
 mod traffic;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub use pump::Limit;
 use calls::Calls;
 use event::Event;
 use faults::Faults;
+use heal::Rest;
 use heap::Heap;
 use ledger::Ledger;
 use machine::Node;
@@ -74,6 +77,7 @@ pub struct State {
     calls: Calls,
     traffic: Traffic,
     faults: Faults,
+    rest: Rest,
     /// What happened.
     pub ledger: Ledger,
     /// The phase that the run is in.
@@ -93,7 +97,15 @@ pub struct State {
 
 impl World {
     /// A world with so many machines, all off.
-    pub fn new(scenario: &Arc<Scenario>, seed: u64, trace: &Trace, checks: Vec<Box<dyn Check>>) -> World {
+    ///
+    /// Faults of the kind that is `blunt` strike and do nothing.
+    pub fn new(
+        scenario: &Arc<Scenario>,
+        seed: u64,
+        trace: &Trace,
+        checks: Vec<Box<dyn Check>>,
+        blunt: Option<&str>,
+    ) -> World {
         let machines = (0..scenario.cluster.voters).map(|n| Node::new(Machine(n), scenario, seed, trace)).collect();
         World(Arc::new(Mutex::new(State {
             now: Duration::ZERO,
@@ -104,7 +116,8 @@ impl World {
             network: Network::new(scenario.network.clone(), seed, trace),
             calls: Calls::default(),
             traffic: Traffic::default(),
-            faults: Faults::new(scenario, seed, trace),
+            faults: Faults::new(scenario, seed, trace, blunt),
+            rest: Rest::default(),
             ledger: Ledger::new(checks),
             phase: Phase::Setup,
             quiet_since: Duration::ZERO,
@@ -153,6 +166,8 @@ impl State {
     /// The setup is over: clients begin, and faults may strike.
     pub fn begin_faults(&mut self) {
         self.zero = self.now;
+        let is_wrong = |node: &&Node| !node.clock.is_right(self.now);
+        self.counts.clocks_wrong = self.machines.iter().filter(is_wrong).count() as u64;
         self.enter_phase(Phase::Faults);
         self.schedule_faults();
     }

@@ -11,7 +11,7 @@ use super::client::Letter;
 use super::effects::{Effect, Step};
 use super::machine::{Asked, Process, Waiting};
 use super::{Event, SimHost, State, World};
-use crate::record::{Detail, Down, Machine, Phase, What};
+use crate::record::{Detail, Down, Machine, What};
 use crate::systems::System;
 
 /// What ended a run before its time.
@@ -243,17 +243,36 @@ impl World {
         let step = self.lock().take_step(fault, number);
         match step {
             Some((effect, true)) => self.begin(fault, effect),
-            Some((effect, false)) => self.end_effect(fault, effect),
+            Some((effect, false)) => self.finish(fault, effect),
             None => {}
         }
     }
 
-    fn end_fault(&self, fault: usize) {
+    pub(super) fn end_fault(&self, fault: usize) {
         let effects = self.lock().end_fault(fault);
-        effects.into_iter().for_each(|effect| self.end_effect(fault, effect));
+        effects.into_iter().for_each(|effect| self.finish(fault, effect));
     }
 
     fn begin(&self, fault: usize, effect: Effect) {
+        let blunt = self.lock().faults.is_blunt(fault);
+        match effect {
+            _ if blunt => {}
+            Effect::Choose(from, to) => self.lock().begin_choice(fault, from, to),
+            other => self.begin_effect(other),
+        }
+    }
+
+    fn finish(&self, fault: usize, effect: Effect) {
+        let blunt = self.lock().faults.is_blunt(fault);
+        match effect {
+            _ if blunt => {}
+            Effect::Choose(..) => self.lock().end_choice(fault),
+            other => self.end_effect(other),
+        }
+    }
+
+    /// Begins an effect that is the same whatever fault it belongs to.
+    pub(super) fn begin_effect(&self, effect: Effect) {
         match effect {
             Effect::PowerCut(machine) => {
                 self.lock().machine(machine).held_down += 1;
@@ -267,12 +286,12 @@ impl World {
                 self.bury(machine, Down::Killed);
             }
             Effect::Pause(machine) => self.lock().pause(machine),
-            Effect::Choose(from, to) => self.lock().begin_choice(fault, from, to),
             other => self.lock().change(&other, true),
         }
     }
 
-    fn end_effect(&self, fault: usize, effect: Effect) {
+    /// Ends such an effect.
+    pub(super) fn end_effect(&self, effect: Effect) {
         match effect {
             Effect::PowerCut(machine) | Effect::Kill(machine) => {
                 let mut state = self.lock();
@@ -285,7 +304,6 @@ impl World {
                     self.resume(machine);
                 }
             }
-            Effect::Choose(..) => self.lock().end_choice(fault),
             other => self.lock().change(&other, false),
         }
     }
@@ -296,13 +314,6 @@ impl World {
             let Some(input) = self.lock().waited(machine) else { return };
             self.take(machine, input);
         }
-    }
-
-    /// The fault phase is over: everything that goes on ends, and what has not struck never will.
-    pub fn heal(&self) {
-        let active = self.lock().close_faults();
-        active.into_iter().for_each(|fault| self.end_fault(fault));
-        self.lock().enter_phase(Phase::Settle);
     }
 
     fn answer_arrives(&self, call: u64, answer: Result<bytes::Bytes, super::calls::NoAnswer>) {

@@ -25,6 +25,7 @@ pub(super) fn disk_with(trace: &Trace, seed: u64, lost: u32, torn: u32) -> SimDi
         fsync: Distribution::Uniform { min: Duration::from_micros(200), max: Duration::from_millis(4) },
         access: Distribution::Constant(Duration::from_micros(20)),
         power_cut: PowerCut { lost: Probability(lost), torn: Probability(torn) },
+        budget: None,
     };
     SimDisk::new(trace, seed, Machine(0), settings)
 }

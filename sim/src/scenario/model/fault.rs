@@ -11,21 +11,23 @@ pub struct Event {
     pub fault: Fault,
     /// How long it lasts as the file says; `None` until the fault phase ends. See [`Event::length`].
     pub lasts: Option<Duration>,
+    /// The nemesis whose strike it is, in the order of the file from 0; `None` for one that the file names.
+    pub nemesis: Option<usize>,
     /// The line of the file on which it stands, from 1.
     pub line: u32,
 }
 
-/// When a fault strikes.
+/// When a fault strikes. Where there are two ends, both included, each seed draws between them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trigger {
-    /// At a time drawn evenly from the two, both included.
+    /// At a time.
     At(Duration, Duration),
     /// When any node has applied this index.
-    Applied(u64),
+    Applied((u64, u64)),
     /// At the n-th disk call, from 1, that the node makes from the start during this kind of work.
     Io {
         /// Which call.
-        nth: u64,
+        nth: (u64, u64),
         /// The kind of work.
         during: During,
         /// On which node. A role is resolved when the fault phase begins, not at the strike: `leader` is who leads then,
@@ -39,7 +41,7 @@ pub enum Trigger {
         /// On which node; `None` on any.
         node: Option<String>,
         /// Which time.
-        nth: u64,
+        nth: (u64, u64),
     },
 }
 
@@ -236,11 +238,5 @@ impl Fault {
             Fault::SlowDisk { .. } => "slow-disk",
             Fault::StallDisk(_) => "stall-disk",
         }
-    }
-
-    /// Whether it cuts links as a whole.
-    pub fn cuts_links(&self) -> bool {
-        use Fault::{Bridge, Cut, Isolate, Partition, Ring};
-        matches!(self, Partition(_) | Cut { .. } | Bridge { .. } | Ring { .. } | Isolate { .. })
     }
 }
