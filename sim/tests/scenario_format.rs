@@ -437,46 +437,6 @@ fn a_file_is_read_with_its_schema_from_its_own_folder() {
 }
 
 #[test]
-fn a_file_of_operations_means_what_it_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("shop.toml");
-    std::fs::write(folder.path().join("ops.sql"), OPERATIONS).unwrap();
-    let schema = "CREATE TABLE stock(item INTEGER PRIMARY KEY, n INTEGER, note TEXT)";
-    std::fs::write(
-        &path,
-        format!("workload = [{{ kind = \"sql\", file = \"ops.sql\" }}]\nschema.sql = \"{schema}\"\n"),
-    )
-    .unwrap();
-    let scenario = load(&path, &KNOWN).unwrap_or_else(|report| panic!("{report}"));
-    let WorkloadKind::Sql { mix, values } = &scenario.workloads[0].kind else { panic!("it is sql") };
-    let kinds: Vec<_> = mix.iter().map(|mixed| (mixed.sql.len(), mixed.atomic, mixed.read)).collect();
-    assert_eq!(kinds, [(2, true, false), (1, false, true), (1, false, false), (2, true, true)]);
-    assert!(mix[2].sql[0].sql.ends_with("-- :none = 1..2; of this line"), "{:?}", mix[2].sql);
-    assert_eq!(values["item"], Values::Range(-1, 9));
-    assert_eq!(values["hot"], Values::Zipf(1, 50));
-    assert_eq!(values["note"], Values::OneOf(vec![Value::from("a; b"), Value::Integer(3)]));
-    assert_eq!(values["few"], Values::OneOf(vec![Value::Integer(7)]));
-    assert_eq!(values["n"], Values::Range(1, 100), "the default");
-    let again = read(&show(&scenario)).unwrap_or_else(|report| panic!("{report}"));
-    assert_eq!(again.workloads, scenario.workloads);
-}
-
-const OPERATIONS: &str = "-- What a shop does; all day
--- :item = -1..9
-BEGIN TRANSACTION;
-  UPDATE stock SET n = n - :n WHERE item = :item; -- one; or more
-  INSERT INTO stock(n, note) VALUES (1, ';BEGIN;');
-end;
-  --:hot={ zipf = '1..50' }
-SELECT * FROM stock WHERE item = :hot;
-/* BEGIN; */ ;
--- :note = [\"a; b\", 3]\r
-UPDATE stock SET note = :note || CASE item WHEN 1 THEN 'BEGIN' END -- :none = 1..2; of this line
-;
-Begin Immediate;SELECT 1;SELECT :few;Commit -- well
--- :few = 7";
-
-#[test]
 fn colours_are_only_there_when_asked_for() {
     let report = read("seds = 1").unwrap_err();
     assert!(!report.render(false).contains('\u{1b}'));

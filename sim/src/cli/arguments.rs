@@ -25,6 +25,8 @@ Examples:
                                                  one run, shown as a timeline
   cargo sim replay scenarios/power/leader.toml --seed 7 --from 0.9s --node n3
                                                  the same run in every detail
+  cargo sim run --schema my.sql --workload ops.sql
+                                                 your own SQL, without a scenario
   cargo sim new power/my-case                    a commented scenario to begin with
 
 Exit codes: 0 pass, 1 a property failed, 2 bad scenario or usage, 3 vacuous
@@ -76,7 +78,7 @@ Examples:
   cargo sim run scenarios/demo --system statement-shipping
   cargo sim run --json | jq 'select(.status != \"pass\") | .replay'
   cargo sim run --schema my.sql --workload ops.sql --seeds 1..100
-                                           your own SQL, without a scenario file
+  cargo sim run --schema my.sql --workload ops.sql --show > scenarios/mine.toml
 
 A scenario whose [expect] names systems in `fails` is run on those as well with
 its own seeds, and passes there if its first failure is a property named. Other
@@ -85,12 +87,6 @@ pub struct RunArguments {
     /// Scenario files, or folders to search for them
     #[arg(default_value = "scenarios", conflicts_with = "schema")]
     pub paths: Vec<PathBuf>,
-    /// The user's own SQL instead of scenario files.
-    #[command(flatten)]
-    pub sql: SqlArguments,
-    /// Print the scenario that --schema and --workload make, with every default filled in, and run nothing
-    #[arg(long, requires = "schema")]
-    pub show: bool,
     /// Run this seed instead of the scenarios' own
     #[arg(long, value_name = "N", conflicts_with = "seeds", value_parser = seeds::number)]
     pub seed: Option<u64>,
@@ -109,26 +105,34 @@ pub struct RunArguments {
     /// Go on after a failure and group all failures at the end
     #[arg(long)]
     pub keep_going: bool,
+    /// The user's own SQL instead of scenario files.
+    #[command(flatten)]
+    pub sql: SqlArguments,
+    /// Print the scenario that --schema and --workload make, with every default filled in, and run nothing
+    #[arg(long, help_heading = OWN_SQL, requires = "schema")]
+    pub show: bool,
 }
+
+/// The heading of what takes the place of a scenario file.
+const OWN_SQL: &str = "Your own SQL, without a scenario file";
 
 /// The user's own SQL in place of a scenario file.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Without a scenario file")]
 pub struct SqlArguments {
     /// Set up the tables of this file of SQL
-    #[arg(long, value_name = "FILE", requires = "workload")]
+    #[arg(long, help_heading = OWN_SQL, value_name = "FILE", requires = "workload")]
     schema: Option<String>,
     /// Let clients do the operations of this file of SQL: every statement is one, BEGIN; … COMMIT; makes one of several
-    #[arg(long, value_name = "FILE", requires = "schema")]
+    #[arg(long, help_heading = OWN_SQL, value_name = "FILE", requires = "schema")]
     workload: Option<String>,
     /// How many voters the cluster has [default: 3]
-    #[arg(long, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u32).range(1..=9))]
+    #[arg(long, help_heading = OWN_SQL, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u32).range(1..=9))]
     voters: Option<u32>,
     /// How many clients there are [default: 4]
-    #[arg(long, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, help_heading = OWN_SQL, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u32).range(1..=1000))]
     clients: Option<u32>,
     /// How many operations they do in all [default: 200]
-    #[arg(long, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, help_heading = OWN_SQL, value_name = "N", requires = "schema", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     ops: Option<u64>,
 }
 
@@ -157,9 +161,6 @@ pub struct ReplayArguments {
     /// The scenario file
     #[arg(required_unless_present = "schema", conflicts_with = "schema")]
     pub file: Option<PathBuf>,
-    /// The user's own SQL instead of a scenario file.
-    #[command(flatten)]
-    pub sql: SqlArguments,
     /// The seed
     #[arg(long, value_name = "N", value_parser = seeds::number)]
     pub seed: u64,
@@ -181,6 +182,9 @@ pub struct ReplayArguments {
     /// Also write what the clients of append workloads saw to this file, one JSON object a line, as Elle reads it
     #[arg(long, value_name = "FILE")]
     pub elle: Option<PathBuf>,
+    /// The user's own SQL instead of a scenario file.
+    #[command(flatten)]
+    pub sql: SqlArguments,
 }
 
 /// A simulated time, as scenarios write it.

@@ -211,3 +211,54 @@ fn all_values(
     }
     good.then_some(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_node::api::Value;
+
+    use super::*;
+    use crate::scenario::model::{Workload, WorkloadKind};
+    use crate::scenario::{Known, Origin, parse, show};
+
+    const OPERATIONS: &str = "-- What a shop does; all day
+-- :item = -1..9
+BEGIN TRANSACTION;
+  UPDATE stock SET n = n - :n WHERE item = :item; -- one; or more
+  INSERT INTO stock(n, note) VALUES (1, ';BEGIN;');
+end;
+  --:hot={ zipf = '1..50' }
+SELECT * FROM stock WHERE item = :hot;
+/* BEGIN; */ ;
+-- :note = [\"a; b\", 3]\r
+UPDATE stock SET note = :note || CASE item WHEN 1 THEN 'BEGIN' END -- :none = 1..2; of this line
+;
+Begin Immediate;SELECT 1;SELECT :few;Commit -- well
+-- :few = 7";
+
+    fn workloads(source: &str, folder: &std::path::Path) -> Vec<Workload> {
+        let origin = Origin { name: "shop".into(), path: "shop.toml".into(), folder: folder.to_owned() };
+        let known = Known { systems: &["lockstep"], properties: &[], kinds: &[] };
+        let scenario = parse(source, &origin, &known).unwrap_or_else(|report| panic!("{report}"));
+        let again = parse(&show(&scenario), &origin, &known).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(again.workloads, scenario.workloads, "what is shown reads back as the same");
+        scenario.workloads
+    }
+
+    #[test]
+    fn a_file_means_what_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ops.sql"), OPERATIONS).unwrap();
+        let schema = "CREATE TABLE stock(item INTEGER PRIMARY KEY, n INTEGER, note TEXT)";
+        let source = format!("workload = [{{ kind = \"sql\", file = \"ops.sql\" }}]\nschema.sql = \"{schema}\"\n");
+        let workloads = workloads(&source, folder.path());
+        let WorkloadKind::Sql { mix, values } = &workloads[0].kind else { panic!("it is sql") };
+        let kinds: Vec<_> = mix.iter().map(|mixed| (mixed.sql.len(), mixed.atomic, mixed.read)).collect();
+        assert_eq!(kinds, [(2, true, false), (1, false, true), (1, false, false), (2, true, true)]);
+        assert!(mix[2].sql[0].sql.ends_with("-- :none = 1..2; of this line"), "{:?}", mix[2].sql);
+        assert_eq!(values["item"], Values::Range(-1, 9));
+        assert_eq!(values["hot"], Values::Zipf(1, 50));
+        assert_eq!(values["note"], Values::OneOf(vec![Value::from("a; b"), Value::Integer(3)]));
+        assert_eq!(values["few"], Values::OneOf(vec![Value::Integer(7)]));
+        assert_eq!(values["n"], DEFAULT);
+    }
+}
