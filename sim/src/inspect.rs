@@ -39,11 +39,18 @@ pub fn executed(
 ) -> BTreeMap<u64, Option<Command>> {
     let executions = Executions::of(records);
     let mut executed = BTreeMap::new();
-    let logs = replicas.values().filter_map(|replica| replica.durable_log.as_ref()?.as_ref().ok());
-    for entry in logs.flatten() {
-        let Position { index, term } = entry.position;
-        if executions.at(index.0).is_some_and(|execution| execution.term == term) {
-            executed.entry(index.0).or_insert_with(|| system.request(entry));
+    for replica in replicas.values() {
+        let Some(Ok(log)) = &replica.durable_log else { continue };
+        for entry in log {
+            let Position { index, term } = entry.position;
+            // A node that is killed after it executed an entry, and before it says so, never says it again.
+            let done = match executions.at(index.0) {
+                Some(execution) => execution.term == term,
+                None => replica.applied.is_some_and(|applied| applied >= index.0),
+            };
+            if done {
+                executed.entry(index.0).or_insert_with(|| system.request(entry));
+            }
         }
     }
     executed

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::cases::{self, Case};
-use crate::scenario::model::Scenario;
 use crate::scenario;
+use crate::scenario::model::Scenario;
 use crate::seeds::Seeds;
 use crate::status::Status;
 use crate::systems::System;

@@ -111,11 +111,13 @@ fn text(files: &SqlFiles, known: &Known<'_>) -> String {
         "# {operations} on the tables of {tables}, while power fails, a process dies, the network splits and a disk is slow.\n\
          # Would catch: replicas that differ, and a write that is lost or made twice.\n\
          seeds = \"1..10\"\n\
-         event = [{faults}]\n\
+         nemesis = [{faults}]\n\
+         phases = {{ faults = \"15s\"{core} }}\n\
          [cluster]\nsystem = {system}\nvoters = {voters}\n\
          [schema]\nfile = {schema}\n\
          [[workload]]\nkind = \"sql\"\nclients = {clients}\nops = {ops}\nfile = {workload}\n",
         faults = faults.join(", "),
+        core = if files.voters > 2 { ", core = \"majority\"" } else { "" },
         operations = name(&files.workload),
         tables = name(&files.schema),
         system = quoted(known.systems.first().copied().unwrap_or_default()),
@@ -127,11 +129,12 @@ fn text(files: &SqlFiles, known: &Known<'_>) -> String {
     )
 }
 
-/// The standard faults.
-const FAULTS: [&str; 5] = [
-    r#"{ at = "500ms..1s",  do = "power-cut", target = "leader", for = "500ms" }"#,
-    r#"{ at = "2s..2500ms", do = "partition", groups = [["leader"], ["rest"]], for = "1s" }"#,
-    r#"{ at = "4s..4500ms", do = "kill", target = "any", for = "300ms" }"#,
-    r#"{ at = "5500ms..6s", do = "slow-disk", target = "leader", factor = 20, for = "1s" }"#,
-    r#"{ at = "7500ms..8s", do = "power-cut", target = "all", for = "200ms" }"#,
+/// The standard faults: each seed has some of them.
+const FAULTS: [&str; 6] = [
+    r#"{ do = "power-cut", target = "leader", every = "2s..6s", for = "100ms..2s", enabled = "60%" }"#,
+    r#"{ do = "power-cut", target = "all", every = "4s..8s", for = "100ms..1s", enabled = "30%" }"#,
+    r#"{ do = "power-cut", when = { io = "1..200", during = "commit" }, strikes = "1..3", for = "100ms..1s", enabled = "60%" }"#,
+    r#"{ do = "partition", groups = [["leader"], ["rest"]], every = "2s..6s", for = "200ms..3s", enabled = "60%" }"#,
+    r#"{ do = "kill", every = "2s..6s", for = "10ms..1s", enabled = "60%" }"#,
+    r#"{ do = "slow-disk", target = "leader", factor = 20, every = "2s..6s", for = "500ms..3s", enabled = "60%" }"#,
 ];

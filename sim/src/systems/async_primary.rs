@@ -219,10 +219,12 @@ impl AsyncPrimary {
     /// The next piece of a copy for a replica at this place.
     fn piece(&self, database: &Connection, place: Place) -> Option<Say> {
         let begin = if let Place::Copying(statements) = place { statements } else { 0 };
-        let mut statements = table_copy::statements(database).ok()?;
-        let end = statements.len().min(begin.saturating_add(PIECE));
-        let to = if end == statements.len() { Place::Write(self.count) } else { Place::Copying(end) };
-        let batch = Batch { statements: statements.drain(begin.min(end)..end).collect(), atomic: true };
+        let statements = table_copy::statements(database, begin, PIECE).ok()?;
+        let to = match statements.len() {
+            PIECE => Place::Copying(begin.saturating_add(PIECE)),
+            _ => Place::Write(self.count),
+        };
+        let batch = Batch { statements, atomic: true };
         Some(Say::Copy { reign: self.reign, from: place, batch, to })
     }
 }

@@ -73,7 +73,8 @@ pub fn step(prepared: &mut Prepared<'_>, parameters: &Parameters) -> rusqlite::R
     Ok(Rows { columns, rows, rows_affected: 0 })
 }
 
-fn values(row: &Row<'_>, width: usize) -> rusqlite::Result<Vec<Value>> {
+/// A row as the interface has it.
+pub fn values(row: &Row<'_>, width: usize) -> rusqlite::Result<Vec<Value>> {
     (0..width).map(|column| row.get_ref(column).map(value)).collect()
 }
 

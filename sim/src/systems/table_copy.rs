@@ -1,31 +1,83 @@
 //! A database as SQL statements, for systems that copy one to another machine.
 
 use lockstep_node::api::{Batch, Statement};
-use lockstep_node::sqlite::dump::{Table, dump};
 use rusqlite::Connection;
 
 use super::plain_sqlite;
 
-/// The statements that make a copy of a database: its tables, their rows, then what else there is.
-pub fn statements(database: &Connection) -> rusqlite::Result<Vec<Statement>> {
-    let dump = dump(database)?;
-    let is_table = |sql: &String| sql.get(..12).is_some_and(|begin| begin.eq_ignore_ascii_case("CREATE TABLE"));
-    // SQLite makes its own tables itself.
-    let users = dump.schema.into_iter().filter(|sql| !sql.starts_with("CREATE TABLE sqlite_"));
-    let (tables, rest): (Vec<String>, Vec<String>) = users.partition(is_table);
-    let rows = dump.tables.iter().flat_map(rows);
-    Ok(tables.into_iter().map(Statement::new).chain(rows).chain(rest.into_iter().map(Statement::new)).collect())
+/// At most `count` of the statements that make a copy of a database, after the first `begin` of them: its tables, their rows,
+/// then what else there is. Fewer than `count` are the last.
+pub fn statements(database: &Connection, begin: usize, count: usize) -> rusqlite::Result<Vec<Statement>> {
+    let mut wanted = Wanted { skip: begin, count, statements: Vec::new() };
+    let users = "sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
+    let texts = |what: &str| {
+        strings(
+            database,
+            &format!("SELECT sql FROM sqlite_schema WHERE {users} AND {what} ORDER BY type = 'trigger', type, name"),
+        )
+    };
+    wanted.take_all(texts("type = 'table'")?);
+    for table in
+        strings(database, &format!("SELECT name FROM sqlite_schema WHERE {users} AND type = 'table' ORDER BY name"))?
+    {
+        wanted.take_rows(database, &table)?;
+    }
+    if database.table_exists(Some("main"), "sqlite_sequence")? {
+        // The rows of all other tables have left their own there.
+        wanted.take_all(vec!["DELETE FROM sqlite_sequence".to_owned()]);
+        wanted.take_rows(database, "sqlite_sequence")?;
+    }
+    // A trigger needs its view.
+    wanted.take_all(texts("type <> 'table'")?);
+    Ok(wanted.statements)
 }
 
-/// The statements that fill a table.
-fn rows(table: &Table) -> impl Iterator<Item = Statement> {
-    let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
-    let columns: Vec<String> = table.columns.iter().map(quoted).collect();
-    let values = vec!["?"; columns.len()].join(", ");
-    let insert = format!("INSERT OR REPLACE INTO {}({}) VALUES ({values})", quoted(&table.name), columns.join(", "));
-    // The rows of all other tables have left their own there.
-    let clear = (table.name == "sqlite_sequence").then(|| Statement::new("DELETE FROM sqlite_sequence"));
-    clear.into_iter().chain(table.rows.iter().map(move |row| Statement::with(insert.clone(), row.values.clone())))
+/// The part of a list of statements that is asked for. What comes before it is counted and not read.
+struct Wanted {
+    skip: usize,
+    count: usize,
+    statements: Vec<Statement>,
+}
+
+impl Wanted {
+    fn take_all(&mut self, texts: Vec<String>) {
+        let skipped = self.skip.min(texts.len());
+        self.skip -= skipped;
+        let room = self.count - self.statements.len();
+        self.statements.extend(texts.into_iter().skip(skipped).take(room).map(Statement::new));
+    }
+
+    /// The statements that fill a table.
+    fn take_rows(&mut self, database: &Connection, table: &str) -> rusqlite::Result<()> {
+        let name = quoted(table);
+        let rows: u32 = database.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0))?;
+        let rows = rows as usize;
+        let skipped = self.skip.min(rows);
+        self.skip -= skipped;
+        let room = self.count - self.statements.len();
+        if skipped == rows || room == 0 {
+            return Ok(());
+        }
+        let mut columns = database.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")?;
+        let columns: Vec<String> = columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let (listed, places) =
+            (columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "), vec!["?"; columns.len()]);
+        let insert = format!("INSERT OR REPLACE INTO {name}({listed}) VALUES ({})", places.join(", "));
+        let mut read = database.prepare(&format!("SELECT {listed} FROM {name} LIMIT {room} OFFSET {skipped}"))?;
+        let mut rows = read.query([])?;
+        while let Some(row) = rows.next()? {
+            self.statements.push(Statement::with(insert.clone(), plain_sqlite::values(row, columns.len())?));
+        }
+        Ok(())
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn strings(database: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    database.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Puts a piece of a copy in place of everything that is there, or beside it. Returns whether it fits.
@@ -41,4 +93,37 @@ pub fn put(database: &Connection, batch: &Batch, anew: bool) -> rusqlite::Result
     let results = plain_sqlite::execute(database, batch)?;
     database.execute_batch("PRAGMA foreign_keys = ON")?;
     Ok(results.iter().all(Result::is_ok))
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_node::sqlite::dump::dump;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_quiet_database_is_that_database() {
+        let database = Connection::open_in_memory().unwrap();
+        database.execute_batch(include_str!("../../../scenarios/store/store.sql")).unwrap();
+        let copy = Connection::open_in_memory().unwrap();
+        copy.execute_batch("CREATE TABLE old(a); CREATE VIEW older AS SELECT * FROM old; INSERT INTO old VALUES (1)")
+            .unwrap();
+        let mut begin = 0;
+        loop {
+            let statements = statements(&database, begin, 50).unwrap();
+            let (copied, batch) = (statements.len(), Batch { statements, atomic: true });
+            assert!(put(&copy, &batch, begin == 0).unwrap(), "the piece after {begin} statements does not fit");
+            if copied < 50 {
+                break;
+            }
+            begin += copied;
+        }
+        let values = |database: &Connection| {
+            let mut dump = dump(database).unwrap();
+            // Rows of tables without a key of their own are numbered anew.
+            dump.tables.iter_mut().flat_map(|table| &mut table.rows).for_each(|row| row.key.clear());
+            dump
+        };
+        assert_eq!(values(&copy), values(&database));
+    }
 }
