@@ -9,11 +9,12 @@ use lockstep_node::host::{CallId, Disk, Host, Input, Network};
 use lockstep_sim::record::{Down, Machine, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
-use lockstep_sim::scenario::model::Cluster;
-use lockstep_sim::scenario::{Known, Origin, parse};
+use lockstep_sim::scenario::model::{Cluster, Scenario};
+use lockstep_sim::scenario::{Known, Origin, lower, parse, show};
 use lockstep_sim::simulate::{Options, simulate};
 use lockstep_sim::systems::lockstep::LOCKSTEP;
 use lockstep_sim::systems::{Running, System};
+use lockstep_sim::trace::Trace;
 use lockstep_sim::world::SimHost;
 
 fn run(source: &str, seed: u64) -> Run {
@@ -21,10 +22,13 @@ fn run(source: &str, seed: u64) -> Run {
 }
 
 fn run_on(system: &dyn System, source: &str, seed: u64) -> Run {
+    simulate(system, &Arc::new(scenario(source)), seed, &Options::default())
+}
+
+fn scenario(source: &str) -> Scenario {
     let origin = Origin { name: "test".into(), path: "test.toml".into(), folder: Path::new(".").to_owned() };
     let scenario = parse(source, &origin, &Known { systems: &["lockstep"], properties: &[], kinds: &[] });
-    let scenario = scenario.unwrap_or_else(|report| panic!("{}", report.render(false)));
-    simulate(system, &Arc::new(scenario), seed, &Options::default())
+    scenario.unwrap_or_else(|report| panic!("{}", report.render(false)))
 }
 
 /// The run ends in good order, and says of each of so many faults that it never struck.
@@ -83,6 +87,17 @@ fn a_nemesis_whose_moment_never_comes_makes_the_run_vacuous_and_is_named() {
     let run = run(&format!("workload = [{{ ops = 20 }}]\nnemesis = [{kill}]"), 1);
     let [reason] = &run.vacuous[..] else { panic!("{:?}", run.vacuous) };
     assert!(reason.starts_with("the nemesis kill on line 2 never struck: the mark `leader.elected`"), "{reason}");
+}
+
+#[test]
+fn what_a_seed_makes_of_a_scenario_runs_as_the_scenario_does() {
+    let nemeses = "{ do = \"kill\", every = \"100ms..300ms\", for = \"50ms..100ms\" }, { do = \"partition\", every = \"200ms..400ms\" }";
+    let source = format!("workload = [{{ ops = 60 }}]\nnemesis = [{nemeses}]\nphases.faults = \"2s\"");
+    let scenario = scenario(&source);
+    let lowered = lower(&scenario, 7, &Trace::default());
+    assert!(lowered.nemeses.is_empty() && lowered.events.len() > 5, "{lowered:?}");
+    let records = |scenario| simulate(&LOCKSTEP, &Arc::new(scenario), 7, &Options::default()).evidence.records;
+    assert!(records(scenario) == records(self::scenario(&show(&lowered))));
 }
 
 #[test]

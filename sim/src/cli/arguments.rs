@@ -64,6 +64,9 @@ pub enum Command {
         /// Print each scenario with every default filled in
         #[arg(long)]
         show: bool,
+        /// With what this seed makes of it: concrete faults in the place of random ones
+        #[arg(long, requires = "show")]
+        seed: Option<u64>,
     },
     /// Run one scenario on two systems: see one diverge and the other hold
     Demo,

@@ -11,6 +11,7 @@ use crate::scenario::{self, Given, SqlFiles};
 use crate::status::Status;
 use crate::systems::System;
 use crate::tool;
+use crate::trace::Trace;
 
 /// The folder in which scenarios are looked for and written, below the working directory.
 const FOLDER: &str = "scenarios";
@@ -78,20 +79,21 @@ fn seeds(seeds: &[u64]) -> String {
     runs.collect::<Vec<_>>().join(",")
 }
 
-/// `check`.
+/// `check`. What is to be shown may be what a seed makes of the scenario.
 pub fn check(
     paths: &[PathBuf],
-    show: bool,
+    show: Option<Option<u64>>,
     systems: &[&'static dyn System],
     out: &mut Output,
 ) -> Result<Status, Failure> {
     let scenarios = load(paths, systems, out.coloured)?;
-    if show {
+    if let Some(seed) = show {
         for scenario in &scenarios {
             if scenarios.len() > 1 {
                 out.line(format_args!("# {}", scenario.given))?;
             }
-            out.text(&scenario::show(scenario))?;
+            let lowered = seed.map(|seed| scenario::lower(scenario, seed, &Trace::default()));
+            out.text(&scenario::show(lowered.as_ref().unwrap_or(scenario)))?;
         }
     } else {
         let count = scenarios.len();

@@ -43,7 +43,7 @@ fn dispatch(command: &Command, systems: &[&'static dyn System], out: &mut Output
         Command::Replay(arguments) => replay::replay(arguments, systems, out),
         Command::New { name } => files::new(name, out),
         Command::List { paths } => files::list(paths, systems, out),
-        Command::Check { paths, show } => files::check(paths, *show, systems, out),
+        Command::Check { paths, show, seed } => files::check(paths, show.then_some(*seed), systems, out),
         Command::Demo => demo::demo(systems, out),
     }
 }

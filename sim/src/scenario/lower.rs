@@ -51,23 +51,24 @@ fn enabled(scenario: &Scenario, stream: &impl Fn(&'static str, usize) -> Stream)
 
 /// When a nemesis strikes, and for how long: once at least.
 fn strikes(nemesis: &Nemesis, faults: Option<Duration>, stream: &mut Stream) -> Vec<(Trigger, Option<Duration>)> {
-    let (slowest, fastest) = match &nemesis.strikes {
+    let (fastest, slowest) = match &nemesis.strikes {
         Strikes::Every(least, most) => (*least, *most),
         Strikes::When { trigger, times } => {
             let times = stream.between(times.0.into(), times.1.into());
-            let mut strike = || (concrete(trigger, stream), nemesis.lasts.map(|lasts| micros(stream, lasts)));
+            let mut strike = || (concrete(trigger, stream), nemesis.lasts.map(|lasts| readable(stream, lasts)));
             return (0..times).map(|_| strike()).collect();
         }
     };
     let faults = faults.expect("checked when the scenario was read");
     let last = faults - shortest(nemesis);
-    let pace = micros(stream, (slowest, fastest));
-    let mut at = micros(stream, (Duration::ZERO, pace.min(last)));
+    let pace = readable(stream, (fastest, slowest));
+    let half = Duration::from_millis(u64::try_from(pace.as_millis()).expect("a scenario's times have a bound") / 2);
+    let mut at = readable(stream, (Duration::ZERO, pace.min(last)));
     let mut strikes = Vec::new();
     while at <= last {
-        let lasts = nemesis.lasts.map(|lasts| micros(stream, lasts).min(faults - at));
+        let lasts = nemesis.lasts.map(|lasts| readable(stream, lasts).min(faults - at));
         strikes.push((Trigger::At(at, at), lasts));
-        at += micros(stream, (pace / 2, pace * 3 / 2)).max(LEAST);
+        at += readable(stream, (half, pace + half)).max(LEAST);
     }
     strikes
 }
@@ -98,10 +99,12 @@ fn concrete(trigger: &Trigger, stream: &mut Stream) -> Trigger {
     }
 }
 
-/// A time between two, in whole microseconds: people read them.
-fn micros(stream: &mut Stream, (first, last): (Duration, Duration)) -> Duration {
-    let whole = |time: Duration| u64::try_from(time.as_micros()).expect("a scenario's times have a bound");
-    Duration::from_micros(stream.between(whole(first), whole(last)))
+/// A time between two, in whole milliseconds if these are: people read it.
+fn readable(stream: &mut Stream, (first, last): (Duration, Duration)) -> Duration {
+    let is_whole = |time: Duration| time.subsec_nanos() % 1_000_000 == 0;
+    let unit_us = if is_whole(first) && is_whole(last) { 1000 } else { 1 };
+    let units = |time: Duration| u64::try_from(time.as_micros()).expect("a scenario's times have a bound") / unit_us;
+    Duration::from_micros(stream.between(units(first), units(last)) * unit_us)
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ pub fn show(scenario: &Scenario) -> String {
     }
     out.key("seeds", seeds(&scenario.seeds));
     out.key("final", list(scenario.finals.iter().map(quoted)));
+    if !scenario.events.is_empty() {
+        // One a line: it reads as a timeline.
+        let lines: Vec<String> = scenario.events.iter().map(event_line).collect();
+        out.key("event", format!("[\n{}]", lines.concat()));
+    }
     machines(&mut out, scenario);
     if !scenario.schema.is_empty() {
         out.header("[schema]");
@@ -38,9 +43,6 @@ pub fn show(scenario: &Scenario) -> String {
         out.key("name", quoted(&invariant.name));
         out.key("sql", quoted(&invariant.sql));
         out.key("expect", value(&invariant.expect));
-    }
-    for event in &scenario.events {
-        event_table(&mut out, event);
     }
     for nemesis in &scenario.nemeses {
         nemesis_table(&mut out, nemesis);
@@ -190,13 +192,14 @@ fn drawn(values: &Values) -> String {
     }
 }
 
-fn event_table(out: &mut Writer, event: &Event) {
-    out.header("[[event]]");
-    trigger(out, &event.trigger);
-    strike(out, &event.trigger, &event.fault);
+fn event_line(event: &Event) -> String {
+    let mut out = Writer::default();
+    trigger(&mut out, &event.trigger);
+    strike(&mut out, &event.trigger, &event.fault);
     if let Some(lasts) = event.lasts {
         out.key("for", quoted(write_duration(lasts)));
     }
+    format!("  {},\n", inline(out.text.lines().map(str::to_owned)))
 }
 
 fn nemesis_table(out: &mut Writer, nemesis: &Nemesis) {
@@ -226,7 +229,7 @@ fn trigger(out: &mut Writer, trigger: &Trigger) {
             let (name, _) = DURING.iter().find(|(_, known)| known == during).expect("every kind of work has a name");
             let (nth, node) = (numbers(*nth), quoted(selector_name(node)));
             let when = inline([format!("io = {nth}"), format!("during = \"{name}\""), format!("node = {node}")]);
-            out.key("when", format!("{when} # the node is chosen when the fault phase begins"));
+            out.key("when", when);
         }
         Trigger::Mark { mark, node, nth } => {
             let node = quoted(node.as_deref().unwrap_or("any"));
