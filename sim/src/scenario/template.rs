@@ -27,6 +27,9 @@ event    = [
   { when = { applied = 150 }, do = "partition", groups = [["leader"], ["rest"]], for = "2s" },
 ]
 
+# The same at random, until `phases.faults` is over; each seed has it or not:
+# nemesis = [{ do = "kill", target = "any", every = "2s..8s", for = "100ms..2s", enabled = "75%" }]
+
 # Tables or queries whose rows at the end are a snapshot. With `ops`, not `rate`, they do not depend on timing.
 final    = ["SELECT count(*), sum(balance) FROM accounts"]
 
