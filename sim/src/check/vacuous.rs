@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{linearizable, migrated};
-use crate::history::Outcome;
-use crate::record::{Down, FaultRecord, What};
+use crate::history::{Operation, Outcome};
+use crate::record::{Down, FaultRecord, Phase, What};
 use crate::run::Evidence;
 use crate::scenario::model::{ClockError, Event, Fault, Probability, Trigger};
 
@@ -26,10 +26,16 @@ fn undecided(evidence: &Evidence) -> Vec<String> {
     linearizable::undecided(evidence).into_iter().map(reason).collect()
 }
 
+/// Workloads none of whose operations was acknowledged. The last read of everything, which is asked once all is healed, is
+/// none of them.
 fn idle_workloads(evidence: &Evidence) -> Vec<String> {
+    let healed = evidence.records.iter().find(|recorded| recorded.what == What::Phase(Phase::Settle));
+    let at_work = |operation: &Operation| healed.is_none_or(|healed| operation.called < healed.at);
     let acknowledged = |place: usize| {
         evidence.history.operations.iter().any(|operation| {
-            operation.workload as usize == place && matches!(operation.outcome, Outcome::Acknowledged { .. })
+            operation.workload as usize == place
+                && at_work(operation)
+                && matches!(operation.outcome, Outcome::Acknowledged { .. })
         })
     };
     let workloads = evidence.scenario.workloads.iter().enumerate().filter(|(place, _)| !acknowledged(*place));
@@ -210,6 +216,16 @@ mod tests {
         let mut evidence = bank_evidence(&[&[1]]);
         evidence.history.operations.push(acknowledged_transfer(1, 1));
         assert_eq!(vacuous(&evidence), [""; 0]);
+    }
+
+    #[test]
+    fn the_last_read_after_the_heal_is_no_work() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        evidence.records.push(at(5.0, What::Phase(Phase::Settle)));
+        let called = evidence.records[1].at;
+        evidence.history.operations.push(Operation { called, ..acknowledged_transfer(1, 6) });
+        let reasons = vacuous(&evidence);
+        assert!(matches!(&reasons[..], [one] if one.starts_with("no operation of workload 1 (bank)")), "{reasons:?}");
     }
 
     #[test]
