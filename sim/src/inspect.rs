@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lockstep_node::api::Value;
 use lockstep_node::host::SqliteVfs;
 use lockstep_node::raft::Position;
+use lockstep_node::sqlite::Digest;
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::sqlite::reader::open_reader;
 use lockstep_node::state_machine::Command;
@@ -84,8 +85,11 @@ fn reopen(world: &World, system: &dyn System, machine: Machine) -> Option<Result
         disk.boot()
     };
     disk.reseed_sqlite();
-    let database = disk.list().ok().and_then(|files| system.database(&files))?;
-    system.reopen(&disk.vfs(), &database)
+    match disk.list().ok().and_then(|files| system.database(&files)) {
+        Some(database) => system.reopen(&disk.vfs(), &database),
+        // What is not there holds nothing. Whether there ought to be something is for the check to say.
+        None => system.reports_events().then_some(Ok(Reopened { applied: 0, digest: Digest(0) })),
+    }
 }
 
 fn open(vfs: &SqliteVfs, file: &str) -> Result<Connection, String> {

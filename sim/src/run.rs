@@ -76,7 +76,8 @@ pub struct Replica {
     /// without a log.
     pub durable_log: Option<Result<Vec<Logged>, String>>,
     /// What its database holds once its machine has lost power, after all else was read, or why it cannot be opened then.
-    /// Asked of one machine, drawn. `None` if it has no database yet, or for a system whose databases do not know.
+    /// Asked of one machine, drawn. Where there is no database then, nothing was executed. `None` for a system whose
+    /// databases do not know.
     pub reopened: Option<Result<Reopened, String>>,
     /// The applied index, for a system that has one.
     pub applied: Option<u64>,

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lockstep_node::event::Event;
 use lockstep_node::host::{CallId, Disk, Host, Input, Network};
+use lockstep_node::raft::Index;
 use lockstep_sim::record::{Down, Machine, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
@@ -191,6 +193,44 @@ fn code_that_outlives_its_boot_is_dropped_and_an_unknown_address_refuses() {
         _ => None,
     });
     assert_eq!(ends.collect::<Vec<_>>(), [Down::Killed]);
+}
+
+/// A node that says that its database is durable, and has synced nothing.
+struct Forgetful;
+
+impl System for Forgetful {
+    fn name(&self) -> &'static str {
+        "forgetful"
+    }
+
+    fn found(&self, _: Vec<SimHost>, _: &Cluster) -> Running {
+        Box::pin(async {})
+    }
+
+    fn boot(&self, mut host: SimHost, _: &Cluster) -> Running {
+        Box::pin(async move {
+            host.write("database", 0, b"all").expect("the disk is well");
+            host.record(Event::Checkpointed { durable: Some(Index(5)) });
+            while host.next().await.is_ok() {}
+        })
+    }
+
+    fn database(&self, files: &[String]) -> Option<String> {
+        files.iter().find(|file| *file == "database").cloned()
+    }
+
+    fn reports_events(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_database_that_a_loss_of_power_leaves_nothing_of_is_missed() {
+    let run =
+        run_on(&Forgetful, "disk.power_cut = { lost = \"100%\" }\nphases.faults = \"100ms\"\ncluster.voters = 1", 1);
+    let (property, violation) = failure(&run).expect("the database is gone");
+    let summary = "n1 reported index 5 durable in its database, which holds 0 after a loss of power";
+    assert_eq!((property, violation.summary.as_str()), ("database-durable", summary));
 }
 
 /// `n1` calls `n2` whenever it boots, and stops when it has the answer.

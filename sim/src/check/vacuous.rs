@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{linearizable, migrated};
-use crate::history::Outcome;
-use crate::record::{Down, FaultRecord, What};
+use crate::history::{Operation, Outcome};
+use crate::record::{Down, FaultRecord, Phase, What};
 use crate::run::Evidence;
 use crate::scenario::model::{ClockError, Event, Fault, Probability, Trigger};
 
@@ -26,10 +26,16 @@ fn undecided(evidence: &Evidence) -> Vec<String> {
     linearizable::undecided(evidence).into_iter().map(reason).collect()
 }
 
+/// Workloads none of whose operations was acknowledged. The last read of everything, which is asked once all is healed, is
+/// none of them.
 fn idle_workloads(evidence: &Evidence) -> Vec<String> {
+    let healed = evidence.records.iter().find(|recorded| recorded.what == What::Phase(Phase::Settle));
+    let at_work = |operation: &Operation| healed.is_none_or(|healed| operation.called < healed.at);
     let acknowledged = |place: usize| {
         evidence.history.operations.iter().any(|operation| {
-            operation.workload as usize == place && matches!(operation.outcome, Outcome::Acknowledged { .. })
+            operation.workload as usize == place
+                && at_work(operation)
+                && matches!(operation.outcome, Outcome::Acknowledged { .. })
         })
     };
     let workloads = evidence.scenario.workloads.iter().enumerate().filter(|(place, _)| !acknowledged(*place));
@@ -91,10 +97,11 @@ fn remedy(event: &Event) -> String {
     }
 }
 
-/// So many strikes of a nemesis must have changed something: that none of fewer did may be bad luck.
+/// So many strikes of a nemesis must have changed something, where other faults did: that none of fewer did may be bad luck.
 const STRIKES: usize = 3;
 
-/// Faults that struck and changed nothing, each judged by itself, and nemeses none of whose strikes changed anything.
+/// Faults that struck and changed nothing, each judged by itself, and nemeses none of whose strikes changed anything. Where
+/// nothing did, all that struck.
 fn toothless(evidence: &Evidence) -> Vec<String> {
     let harmful = harmful(evidence);
     let bit = |place: &usize| match evidence.scenario.events[*place].fault {
@@ -102,9 +109,10 @@ fn toothless(evidence: &Evidence) -> Vec<String> {
         _ => evidence.bites.get(*place) != Some(&0),
     };
     let struck = |place: &usize| evidence.struck.get(*place) == Some(&true);
+    let something_bit = (0..evidence.scenario.events.len()).any(|place| struck(&place) && bit(&place));
     let idle = groups(evidence).into_iter().filter(|(event, places)| {
         let strikes: Vec<&usize> = places.iter().filter(|place| struck(place)).collect();
-        let least = if event.nemesis.is_some() { STRIKES } else { 1 };
+        let least = if event.nemesis.is_some() && something_bit { STRIKES } else { 1 };
         strikes.len() >= least && !strikes.into_iter().any(bit)
     });
     idle.map(|(event, _)| format!("{} {}", named(event), why_idle(&event.fault))).collect()
@@ -213,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn the_last_read_after_the_heal_is_no_work() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        evidence.records.push(at(5.0, What::Phase(Phase::Settle)));
+        let called = evidence.records[1].at;
+        evidence.history.operations.push(Operation { called, ..acknowledged_transfer(1, 6) });
+        let reasons = vacuous(&evidence);
+        assert!(matches!(&reasons[..], [one] if one.starts_with("no operation of workload 1 (bank)")), "{reasons:?}");
+    }
+
+    #[test]
     fn each_fault_is_judged_by_itself() {
         let mut evidence = bank_evidence(&[&[1]]);
         evidence.history.operations.push(acknowledged_transfer(1, 1));
@@ -231,6 +249,20 @@ mod tests {
         assert_eq!(reasons.len(), 2, "{reasons:?}");
         assert!(reasons[0].starts_with("the power-cut on line 2 ended no process"), "{reasons:?}");
         assert!(reasons[1].starts_with("the partition on line 4 dropped no message"), "{reasons:?}");
+    }
+
+    #[test]
+    fn few_strikes_of_a_nemesis_may_miss_where_another_fault_met_something() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        evidence.history.operations.push(acknowledged_transfer(1, 1));
+        let strike =
+            |nemesis| Event { fault: Fault::Ring { one_way: false }, nemesis: Some(nemesis), ..power_cut_event(3) };
+        Arc::get_mut(&mut evidence.scenario).unwrap().events = vec![strike(0), strike(0), strike(1)];
+        evidence.struck = vec![true; 3];
+        evidence.bites = vec![0, 0, 5];
+        assert_eq!(vacuous(&evidence), [""; 0]);
+        evidence.bites = vec![0; 3];
+        assert_eq!(vacuous(&evidence).len(), 2, "nothing went wrong at all");
     }
 
     #[test]

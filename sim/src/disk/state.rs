@@ -304,7 +304,8 @@ impl State {
         for (strike, count) in &mut self.armed {
             *count += u64::from(strike.during == during);
         }
-        let Some(due) = self.armed.iter().position(|(strike, count)| *count >= strike.nth) else { return Ok(()) };
+        let is_due = |(strike, count): &(Strike, u64)| strike.during == during && *count >= strike.nth;
+        let Some(due) = self.armed.iter().position(is_due) else { return Ok(()) };
         let (strike, _) = self.armed.remove(due);
         let resolved = self.cut_power();
         self.struck = Some(Struck { strike, resolved });

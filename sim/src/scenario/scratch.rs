@@ -163,7 +163,9 @@ impl Scratch {
 
     /// A database with the same tables, indexes, views and triggers, no rows, and these rules.
     pub fn without_rows(&self, rules: Rules) -> Scratch {
+        // A virtual table makes its own shadow tables.
         let query = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                     AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') \
                      ORDER BY type = 'trigger', type = 'view', type = 'index', rowid";
         let mut statement = self.connected.own().prepare(query).expect("the schema table has these columns");
         let objects = statement.query_map([], |row| row.get::<_, String>(0)).expect("the query has no parameters");
@@ -226,14 +228,17 @@ pub fn boundary(statement: &str) -> Option<Boundary> {
 
 /// The first place from `begin` on that is neither white space nor a semicolon nor in a comment.
 fn code_begins(script: &str, begin: usize) -> usize {
-    let rest = script[begin..].trim_start_matches(|c: char| c.is_whitespace() || c == ';');
-    let at = script.len() - rest.len();
-    let comment = match (rest.starts_with("--"), rest.starts_with("/*")) {
-        (true, _) => rest.find('\n').map(|end| end + 1),
-        (_, true) => rest.find("*/").map(|end| end + 2),
-        _ => return at,
-    };
-    code_begins(script, at + comment.unwrap_or(rest.len()))
+    let mut at = begin;
+    loop {
+        let rest = script[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+        at = script.len() - rest.len();
+        let comment = match (rest.starts_with("--"), rest.starts_with("/*")) {
+            (true, _) => rest.find('\n').map(|end| end + 1),
+            (_, true) => rest.find("*/").map(|end| end + 2),
+            _ => return at,
+        };
+        at += comment.unwrap_or(rest.len());
+    }
 }
 
 fn while_rows(rows: &mut rusqlite::Rows<'_>) -> rusqlite::Result<()> {
@@ -310,7 +315,7 @@ mod tests {
         assert_eq!(statements[0], "INSERT INTO t VALUES('x;y', :a)");
         assert!(statements[1].starts_with("DELETE FROM t") && statements[2].starts_with("SELECT a FROM t"));
         assert_eq!(statements.len(), 3, "{statements:?}");
-        assert!(split(&scratch, "-- nothing\n").is_empty());
+        assert!(split(&scratch, &"-- nothing\n".repeat(200_000)).is_empty());
         assert_eq!(split(&scratch, "SELECT x; SELECT 1").len(), 1, "the mistake is in what is left");
     }
 
@@ -321,6 +326,13 @@ mod tests {
         assert_eq!((&script[refused.at], refused.message.as_str()), ("other", "no such table: other"));
         let refused = Scratch::empty(Rules::Plain).run("CREATE TABLE stock(a); DELETE FROM stok").unwrap_err();
         assert_eq!(refused.message, "no such table: stok; did you mean `stock`?");
+    }
+
+    #[test]
+    fn a_virtual_table_can_be_copied() {
+        let scratch = Scratch::empty(Rules::Plain);
+        scratch.run("CREATE VIRTUAL TABLE words USING fts5(word); CREATE TABLE t(a)").unwrap();
+        assert!(scratch.without_rows(Rules::Plain).tables().contains(&"words_data".to_owned()));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! it on its own SQLite, sends each write to all in its registry, and answers when all of them have confirmed it, or have
 //! been forgotten. Nothing is wrong with any of its parts:
 //!
-//! * a write that was not confirmed is sent again, and executed once, since everybody keeps the ids of what it has executed;
+//! * a write that was not confirmed is sent again, and executed once by a node that stays up, since it knows the ids of what
+//!   it has executed;
 //! * every node's SQLite is durable before it confirms;
 //! * a leader that dies is replaced within half a second, and one that comes back takes its place again.
 //!

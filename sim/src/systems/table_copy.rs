@@ -5,20 +5,23 @@ use rusqlite::Connection;
 
 use super::plain_sqlite;
 
+/// What users made, of what `sqlite_schema` lists: not SQLite's own tables, nor those in which virtual tables keep theirs.
+const USERS: &str = "sql IS NOT NULL AND name NOT GLOB 'sqlite_*' \
+                     AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')";
+
 /// At most `count` of the statements that make a copy of a database, after the first `begin` of them: its tables, their rows,
 /// then what else there is. Fewer than `count` are the last.
 pub fn statements(database: &Connection, begin: usize, count: usize) -> rusqlite::Result<Vec<Statement>> {
     let mut wanted = Wanted { skip: begin, count, statements: Vec::new() };
-    let users = "sql IS NOT NULL AND name NOT LIKE 'sqlite_%'";
     let texts = |what: &str| {
         strings(
             database,
-            &format!("SELECT sql FROM sqlite_schema WHERE {users} AND {what} ORDER BY type = 'trigger', type, name"),
+            &format!("SELECT sql FROM sqlite_schema WHERE {USERS} AND {what} ORDER BY type = 'trigger', type, name"),
         )
     };
     wanted.take_all(texts("type = 'table'")?);
     for table in
-        strings(database, &format!("SELECT name FROM sqlite_schema WHERE {users} AND type = 'table' ORDER BY name"))?
+        strings(database, &format!("SELECT name FROM sqlite_schema WHERE {USERS} AND type = 'table' ORDER BY name"))?
     {
         wanted.take_rows(database, &table)?;
     }
@@ -84,15 +87,16 @@ fn strings(database: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
 pub fn put(database: &Connection, batch: &Batch, anew: bool) -> rusqlite::Result<bool> {
     // What a row refers to may come with a later piece.
     database.execute_batch("PRAGMA foreign_keys = OFF")?;
-    if anew {
-        let sql = "SELECT format('DROP %s \"%w\";', type, name) FROM sqlite_schema \
-                   WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'";
-        let drops: Vec<String> = database.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        database.execute_batch(&drops.concat())?;
-    }
-    let results = plain_sqlite::execute(database, batch)?;
+    let cleared = if anew { clear(database) } else { Ok(()) };
+    let results = cleared.and_then(|()| plain_sqlite::execute(database, batch));
     database.execute_batch("PRAGMA foreign_keys = ON")?;
-    Ok(results.iter().all(Result::is_ok))
+    Ok(results?.iter().all(Result::is_ok))
+}
+
+fn clear(database: &Connection) -> rusqlite::Result<()> {
+    let drop = "format('DROP %s \"%w\";', type, name)";
+    let sql = format!("SELECT {drop} FROM sqlite_schema WHERE {USERS} AND type IN ('table', 'view')");
+    database.execute_batch(&strings(database, &sql)?.concat())
 }
 
 #[cfg(test)]
@@ -105,7 +109,11 @@ mod tests {
     fn a_copy_of_a_quiet_database_is_that_database() {
         let database = Connection::open_in_memory().unwrap();
         database.execute_batch(include_str!("../../../scenarios/store/store.sql")).unwrap();
+        database.execute_batch("CREATE TABLE sqlites(a); INSERT INTO sqlites VALUES (1), (2)").unwrap();
+        let words = "CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALUES ('one')";
+        database.execute_batch(words).unwrap();
         let copy = Connection::open_in_memory().unwrap();
+        copy.execute_batch(words).unwrap();
         copy.execute_batch("CREATE TABLE old(a); CREATE VIEW older AS SELECT * FROM old; INSERT INTO old VALUES (1)")
             .unwrap();
         let mut begin = 0;
@@ -125,5 +133,7 @@ mod tests {
             dump
         };
         assert_eq!(values(&copy), values(&database));
+        let found = "SELECT word FROM words WHERE words MATCH 'one'";
+        assert_eq!(strings(&copy, found).unwrap(), strings(&database, found).unwrap());
     }
 }

@@ -128,6 +128,25 @@ fn time_is_the_machines_and_work_takes_the_time_of_its_accesses() {
 }
 
 #[test]
+fn of_two_strikes_at_one_call_of_a_commit_the_second_waits_for_another_commit() {
+    let disk = disk(1);
+    let boot = disk.boot();
+    let db = wal(&boot);
+    [4, 5].into_iter().for_each(|event| disk.arm(Strike { event, nth: 1, during: During::Commit }));
+    boot.begin_work(Work::Commit);
+    assert!(db.execute_batch("INSERT INTO t VALUES(1)").is_err());
+    boot.end_work();
+    assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(4));
+    let next = disk.boot();
+    next.write("log", 0, b"x").expect("an append is no commit");
+    let db = wal(&next);
+    next.begin_work(Work::Commit);
+    assert!(db.execute_batch("INSERT INTO t VALUES(2)").is_err());
+    next.end_work();
+    assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(5));
+}
+
+#[test]
 fn a_strike_inside_a_commit_kills_the_connection_and_the_next_boot_opens_the_database() {
     let disk = disk(1);
     let boot = disk.boot();
