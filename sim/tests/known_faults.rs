@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         }
     };
     let exact = scenarios.iter().flat_map(|scenario| {
-        others(scenario).map(|system| {
+        others(scenario).filter(|system| !is_shown(scenario, system.name())).map(|system| {
             let scenario = scenario.clone();
             Trial::test(format!("{}@{}", scenario.name, system.name()), move || exact(&scenario, system.name()))
         })
@@ -51,6 +51,11 @@ fn scenarios() -> Result<Vec<Arc<Scenario>>, String> {
 /// The systems that a scenario is not written for.
 fn others(scenario: &Scenario) -> impl Iterator<Item = &'static dyn System> {
     systems::ALL.iter().copied().filter(|system| system.name() != scenario.cluster.system)
+}
+
+/// Whether the tests of scenarios show it: there a system that is named with one property fails with it on every seed.
+fn is_shown(scenario: &Scenario, system: &str) -> bool {
+    scenario.expect.fails.get(system).is_some_and(|properties| properties.len() == 1)
 }
 
 /// Runs all seeds of a scenario on a system and compares what fails first with what the scenario names.
