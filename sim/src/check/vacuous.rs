@@ -53,6 +53,8 @@ fn idle_workloads(evidence: &Evidence) -> Vec<String> {
 fn unstruck(evidence: &Evidence) -> Vec<String> {
     let struck = |place: &usize| evidence.struck.get(*place).copied().unwrap_or(false);
     let missed = groups(evidence).into_iter().filter(|(_, places)| !places.iter().any(struck));
+    let speaks = evidence.records.iter().any(|recorded| matches!(recorded.what, What::Node(..)));
+    let remedy = |event| if speaks { remedy(event) } else { remedy_for_silent(event, &evidence.system) };
     missed.map(|(event, _)| format!("{} never struck: {}", named(event), remedy(event))).collect()
 }
 
@@ -93,6 +95,21 @@ fn remedy(event: &Event) -> String {
         Trigger::Mark { mark, nth: (1, _), .. } => format!("the mark `{mark}` was not reached"),
         Trigger::Mark { mark, nth: (nth, _), .. } => {
             format!("the mark `{mark}` was not reached {nth} times; choose a smaller number")
+        }
+    }
+}
+
+/// The remedy where nodes do not report what they do: nobody knows who leads them, and what they have done.
+fn remedy_for_silent(event: &Event, system: &str) -> String {
+    match &event.trigger {
+        Trigger::At(..) => {
+            format!("nobody fitted its target; no node of `{system}` says that it leads, so name one: target = \"n1\"")
+        }
+        Trigger::Applied(_) | Trigger::Mark { .. } => {
+            format!("no node of `{system}` says what it does; let it strike at a time")
+        }
+        Trigger::Io { .. } => {
+            format!("{}, or name the node, since none of `{system}` says that it leads", remedy(event))
         }
     }
 }
@@ -209,7 +226,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::check::testing::{acknowledged_transfer, at, bank_evidence, power_cut_event};
+    use crate::check::testing::{acknowledged_transfer, at, bank_evidence, lead, power_cut_event};
     use crate::record::{Harm, Machine};
     use crate::scenario::model::Selector;
 
@@ -268,6 +285,7 @@ mod tests {
     #[test]
     fn each_reason_is_named() {
         let mut evidence = bank_evidence(&[&[]]);
+        evidence.records.push(lead(0, 1));
         let scenario = Arc::get_mut(&mut evidence.scenario).unwrap();
         scenario.events = vec![power_cut_event(12), power_cut_event(13)];
         scenario.expect.sometimes = vec!["leader.changed".into()];
@@ -283,5 +301,14 @@ mod tests {
         ] {
             assert!(reasons.contains(part), "{part} is missing in:\n{reasons}");
         }
+    }
+
+    #[test]
+    fn where_nodes_do_not_say_who_leads_the_remedy_is_to_name_one() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        evidence.history.operations.push(acknowledged_transfer(1, 1));
+        Arc::get_mut(&mut evidence.scenario).unwrap().events = vec![power_cut_event(12)];
+        let [reason] = &vacuous(&evidence)[..] else { panic!("one fault never struck") };
+        assert!(reason.ends_with("so name one: target = \"n1\""), "{reason}");
     }
 }
