@@ -101,7 +101,7 @@ fn concrete(trigger: &Trigger, stream: &mut Stream) -> Trigger {
 
 /// A time between two, in whole milliseconds if these are: people read it.
 fn readable(stream: &mut Stream, (first, last): (Duration, Duration)) -> Duration {
-    let is_whole = |time: Duration| time.subsec_nanos() % 1_000_000 == 0;
+    let is_whole = |time: Duration| time.subsec_nanos().is_multiple_of(1_000_000);
     let unit_us = if is_whole(first) && is_whole(last) { 1000 } else { 1 };
     let units = |time: Duration| u64::try_from(time.as_micros()).expect("a scenario's times have a bound") / unit_us;
     Duration::from_micros(stream.between(units(first), units(last)) * unit_us)

@@ -49,7 +49,8 @@ impl<R: Rules + Sync> System for Lockstep<R> {
     fn database(&self, files: &[String]) -> Option<String> {
         let is_database =
             |file: &&String| file.starts_with("db-") && !file.ends_with("-wal") && !file.ends_with("-shm");
-        files.iter().filter(is_database).max().cloned()
+        // The newest generation.
+        files.iter().filter(is_database).max_by_key(|file| file["db-".len()..].parse::<u64>().ok()).cloned()
     }
 
     fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
