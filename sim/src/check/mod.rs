@@ -30,6 +30,7 @@ mod progress;
 mod real_time;
 mod replicas;
 mod search;
+mod sessions;
 mod settled;
 mod state_machine_safety;
 mod tables_equal;
@@ -57,6 +58,7 @@ pub const PROPERTIES: &[&str] = &[
     "acknowledged-survives",
     "exactly-once",
     "real-time",
+    "sessions",
     "model-replay",
     "bank-total",
     "counter-bounds",
@@ -84,6 +86,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(acknowledged_survives::AcknowledgedSurvives),
         Box::new(exactly_once::ExactlyOnce),
         Box::new(real_time::RealTime),
+        Box::new(sessions::Sessions),
         Box::new(model_replay::ModelReplay),
         Box::new(bank_total::BankTotal),
         Box::new(counter_bounds::CounterBounds),
