@@ -103,6 +103,26 @@ fn what_a_seed_makes_of_a_scenario_runs_as_the_scenario_does() {
 }
 
 #[test]
+fn an_event_more_leaves_the_targets_of_the_others_as_they_were() {
+    let target = |events: &[&str], which: usize| {
+        let run = run(&format!("workload = [{{ ops = 30 }}]\nevent = [{}]", events.join(", ")), 3);
+        let struck = run.evidence.records.iter().find_map(|recorded| match &recorded.what {
+            What::Fault(fault) if fault.event == which && fault.struck => Some(fault.harm.machines.clone()),
+            _ => None,
+        });
+        struck.expect("it struck")
+    };
+    for at in (100..900).step_by(100) {
+        let (another, kill) = (kill_any(40), kill_any(at));
+        assert_eq!(target(&[&kill], 0), target(&[&another, &kill], 1));
+    }
+}
+
+fn kill_any(at_ms: u32) -> String {
+    format!("{{ at = \"{at_ms}ms\", do = \"kill\", target = \"any\", for = \"10ms\" }}")
+}
+
+#[test]
 fn power_cuts_stay_within_the_budget() {
     let cut = "{ do = \"power-cut\", target = \"some\", every = \"100ms\", for = \"50ms..400ms\" }";
     let source =

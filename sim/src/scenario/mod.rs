@@ -38,5 +38,5 @@ pub use given::{Given, SqlFiles};
 pub use lower::lower;
 pub use parse::{Known, Origin, load, parse};
 pub use report::Report;
-pub use show::show;
+pub use show::{event_line, show};
 pub use template::template;

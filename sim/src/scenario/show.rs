@@ -192,7 +192,8 @@ fn drawn(values: &Values) -> String {
     }
 }
 
-fn event_line(event: &Event) -> String {
+/// An event as the one line of a file that says all of it.
+pub fn event_line(event: &Event) -> String {
     let mut out = Writer::default();
     trigger(&mut out, &event.trigger);
     strike(&mut out, &event.trigger, &event.fault);

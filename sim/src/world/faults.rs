@@ -1,7 +1,9 @@
 //! The schedule of faults: what goes wrong, when, and to whom; and what it did.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::effects::{Effect, Step, harm};
 use super::words::describe;
@@ -9,6 +11,7 @@ use super::{Event, State, entity};
 use crate::choice::Stream;
 use crate::disk::Strike;
 use crate::record::{FaultRecord, Harm, Machine, What};
+use crate::scenario::event_line;
 use crate::scenario::model::{self, Fault, Scenario, Trigger};
 use crate::trace::Trace;
 
@@ -51,15 +54,16 @@ enum Status {
 
 impl Faults {
     pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace, blunt: Option<&str>) -> Self {
-        let scheduled = |(place, event): (usize, &model::Event)| Scheduled {
+        let mut alike = BTreeMap::new();
+        let scheduled = |event: &model::Event| Scheduled {
             event: event.clone(),
             blunt: blunt == Some(event.fault.name()),
             status: Status::Waiting,
             steps: Vec::new(),
             bites: 0,
-            choices: Stream::new(trace, seed, "fault", place as u64),
+            choices: Stream::new(trace, seed, "fault", identity(event, &mut alike)),
         };
-        let list = scenario.events.iter().enumerate().map(scheduled).collect();
+        let list = scenario.events.iter().map(scheduled).collect();
         Faults { list, watching: Vec::new() }
     }
 
@@ -91,6 +95,16 @@ impl Faults {
     fn is_active(&self, event: usize) -> bool {
         matches!(self.list[event].status, Status::Active(_))
     }
+}
+
+/// What an event is known by where it draws: what it says, and how many before it say the same. So an event more or less
+/// leaves the targets of the others as they were, and an event in the place of a nemesis's strike draws what that drew.
+fn identity(event: &model::Event, alike: &mut BTreeMap<String, u64>) -> u64 {
+    let said = event_line(event);
+    let before = alike.entry(said.clone()).or_default();
+    let identity = xxh3_64_with_seed(said.as_bytes(), *before);
+    *before += 1;
+    identity
 }
 
 impl State {
