@@ -53,7 +53,7 @@ impl<R: Rules> Replica<R> {
     fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
         let (batch, read_only): (Batch, bool) = match request.command {
             Asked::Execute(batch) => (batch, false),
-            Asked::Query(batch, crate::api::ReadLevel::Strong) => (batch, true),
+            Asked::Query(batch, _) => (batch, true),
         };
         let time_us = self.applier.entry_time(host.wall());
         let seed = host.entropy("entry.seed");
@@ -102,6 +102,11 @@ impl Requests {
             }
             Err(ProposeError::NotLeader { .. }) => answer(host, id, &Err(Error::NotLeader { leader })),
             Err(ProposeError::Busy) => answer(host, id, &Err(Error::Busy)),
+            Err(ProposeError::Transferring) => {
+                let reason = "the leader is handing its leadership over; try again".to_owned();
+                answer(host, id, &Err(Error::Unavailable(reason)));
+            }
+            Err(ProposeError::Change(_)) => unreachable!("only changes of the membership are refused so"),
         }
     }
 
