@@ -198,6 +198,8 @@ pub enum Work {
     Commit,
     /// Copying SQLite's write-ahead log into the database file.
     Checkpoint,
+    /// Reading beside the log.
+    Read,
 }
 
 /// Work that may take long. It owns what it needs and hands it back in its outcome.

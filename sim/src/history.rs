@@ -70,13 +70,23 @@ impl Operation {
     /// Its statements.
     pub fn batch(&self) -> &Batch {
         match &self.request.command {
-            Command::Execute(batch) | Command::Query(batch, ReadLevel::Strong) => batch,
+            Command::Execute(batch) | Command::Query(batch, _) => batch,
         }
     }
 
     /// Whether it was sent as a query.
     pub fn reads(&self) -> bool {
         matches!(self.request.command, Command::Query(..))
+    }
+
+    /// Whether it goes through the log. A read that does not is answered at the index that was applied where it was read.
+    pub fn is_logged(&self) -> bool {
+        matches!(self.request.command, Command::Execute(_) | Command::Query(_, ReadLevel::Strong))
+    }
+
+    /// Whether its answer may be older than what was acknowledged before it was asked.
+    pub fn may_be_stale(&self) -> bool {
+        matches!(self.request.command, Command::Query(_, ReadLevel::None | ReadLevel::Weak))
     }
 
     /// The reply that its client saw and when, if it was acknowledged.

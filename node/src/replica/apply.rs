@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::requests::Requests;
-use super::{Options, Stop};
+use super::{Completed, Options, Stop};
 use crate::event::Event;
 use crate::host::{Host, Outcome, Work};
 use crate::raft::{Index, Position, Raft, Rules};
@@ -32,7 +32,7 @@ pub(super) struct Applier<R: Rules> {
 }
 
 /// What comes back from a job.
-struct Done<R: Rules> {
+pub(super) struct Done<R: Rules> {
     state_machine: Box<StateMachine<R>>,
     outcome: Result<Step, Fatal>,
 }
@@ -80,7 +80,7 @@ impl<R: Rules> Applier<R> {
         let mut state_machine = self.idle.take().expect("a job starts only when none is running");
         let job = move || {
             let outcome = step(&mut state_machine);
-            Outcome(Box::new(Done { state_machine, outcome }))
+            Outcome(Box::new(Completed::Step(Done { state_machine, outcome })))
         };
         host.run(work, Box::new(job));
     }
@@ -89,10 +89,9 @@ impl<R: Rules> Applier<R> {
     pub(super) fn finished<H: Host>(
         &mut self,
         host: &mut H,
-        outcome: Outcome,
+        done: Done<R>,
         requests: &mut Requests,
     ) -> Result<(), Stop> {
-        let done = outcome.0.downcast::<Done<R>>().expect("only this applier starts jobs");
         assert!(self.idle.is_none(), "two jobs ran at once");
         self.wal_frames = done.state_machine.wal_frames();
         // A log that SQLite has begun anew holds nothing of what was left.
@@ -117,6 +116,11 @@ impl<R: Rules> Applier<R> {
         }
         host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest });
         requests.executed(host, entry.position, entry.results);
+    }
+
+    /// The last entry that was executed.
+    pub(super) fn applied(&self) -> Index {
+        self.applied.index
     }
 
     /// The digest at the newest reported index that is executed and durable in the log.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::apply::Applier;
 use super::peers::Peers;
+use super::reads::Reads;
 use super::requests::Requests;
 use super::{Options, Replica, Stop};
 use crate::event::Event;
@@ -22,7 +23,7 @@ pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rule
     let opened = log_store::open(host).await?;
     let database = format!("db-{}", opened.superblock.generation);
     prove::prove(host, &format!("{database}-wal")).await?;
-    let state_machine = open_database(host, database, &options, rules.clone()).await?;
+    let state_machine = open_database(host, database.clone(), &options, rules.clone()).await?;
     agree(&opened, &state_machine)?;
     host.record(Event::Booted {
         id: opened.superblock.node,
@@ -34,7 +35,7 @@ pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rule
     if let Some(from) = opened.torn {
         host.record(Event::TornTail { from });
     }
-    Ok(replica(host, opened, state_machine, options, rules))
+    Ok(replica(host, opened, database, state_machine, options, rules))
 }
 
 /// Opening reads the whole database: it is a job like any other, so that it takes its time in the simulation too.
@@ -75,6 +76,7 @@ fn agree<R: Rules>(opened: &Opened, state_machine: &StateMachine<R>) -> Result<(
 fn replica<H: Host, R: Rules>(
     host: &mut H,
     opened: Opened,
+    database: String,
     state_machine: StateMachine<R>,
     options: Options,
     rules: R,
@@ -105,6 +107,7 @@ fn replica<H: Host, R: Rules>(
         raft: Raft::new(core, superblock.node, saved, rules),
         log,
         requests: Requests::default(),
+        reads: Reads::new(database),
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),
         durable: Batch(0),

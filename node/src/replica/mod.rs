@@ -18,6 +18,7 @@
 mod apply;
 mod boot;
 mod peers;
+mod reads;
 mod requests;
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use crate::wire;
 
 use apply::Applier;
 use peers::{Opened, Peers};
+use reads::Reads;
 use requests::Requests;
 
 /// How a node is set up. Every node of a cluster should have the same.
@@ -59,6 +61,9 @@ pub struct Options {
     pub apply_entries_max: usize,
     /// SQLite's log is copied into the database file when it has grown by so many frames.
     pub checkpoint_frames: u32,
+    /// A read beside the log that takes more than about so many of SQLite's instructions fails: while it runs, SQLite's log
+    /// cannot be copied as a whole.
+    pub read_instructions_max: u64,
     /// The size of a database page in bytes, for a new database.
     pub page_bytes: u32,
     /// The length in bytes at which a segment of the log is followed by a new one.
@@ -81,6 +86,7 @@ impl Default for Options {
             request_bytes_max: 8 << 20,
             apply_entries_max: 256,
             checkpoint_frames: 1000,
+            read_instructions_max: 1_000_000_000,
             page_bytes: 4096,
             segment_bytes_max: log_store::SEGMENT_BYTES_MAX,
             digest_every: 64,
@@ -130,6 +136,7 @@ struct Replica<R: Rules> {
     log: LogStore,
     peers: Peers,
     requests: Requests,
+    reads: Reads,
     applier: Applier<R>,
     /// Messages that wait for their batch, in order of batches.
     held: VecDeque<(Batch, NodeId, Message)>,
@@ -141,6 +148,12 @@ struct Replica<R: Rules> {
     ticked: Duration,
     /// The monotonic time for which the host was last asked to wake this node.
     armed: Option<Duration>,
+}
+
+/// What a job returns.
+enum Completed<R: Rules> {
+    Step(apply::Done<R>),
+    Read(reads::Done),
 }
 
 /// The core counts milliseconds.
@@ -182,8 +195,14 @@ impl<R: Rules> Replica<R> {
                 }
             }
             Input::Finished(outcome) => {
-                self.applier.finished(host, outcome, &mut self.requests)?;
-                self.peers.report(self.applier.report(self.raft.durable()));
+                let completed = outcome.0.downcast::<Completed<R>>().expect("only this replica starts jobs");
+                match *completed {
+                    Completed::Step(done) => {
+                        self.applier.finished(host, done, &mut self.requests)?;
+                        self.peers.report(self.applier.report(self.raft.durable()));
+                    }
+                    Completed::Read(done) => self.reads.finished(host, done)?,
+                }
             }
         }
         Ok(())
@@ -193,6 +212,7 @@ impl<R: Rules> Replica<R> {
     fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
         while !self.carry_out_next(host)? {}
         self.applier.start(host, &self.raft, &self.options);
+        self.reads.start::<H, R>(host, self.applier.applied(), &self.options);
         self.arm(host);
         Ok(())
     }
@@ -216,6 +236,9 @@ impl<R: Rules> Replica<R> {
         for (proposal, result) in effects.proposals {
             let leader = self.raft.leader().and_then(|id| self.peers.address(id));
             self.requests.proposed(host, proposal, result, leader);
+        }
+        for (read, result) in effects.reads {
+            self.reads.answered(host, read, result);
         }
         if effects.wants_election_timeout {
             let ticks = election_ticks(host, &self.options);

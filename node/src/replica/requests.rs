@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Replica, answer};
-use crate::api::{Batch, Command as Asked, Error, Reply, Request, Response};
+use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Request, Response};
 use crate::host::{Broken, CallId, Host, RequestId};
 use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Role, Rules, Term};
 use crate::state_machine::Command;
@@ -37,8 +37,16 @@ impl<R: Rules> Replica<R> {
         if let Err(reason) = acceptable(&asked.request, bytes.len(), self.options.request_bytes_max) {
             return answer(host, id, &Err(Error::Refused(reason)));
         }
-        if self.raft.role() == Role::Leader {
-            return self.propose(host, id, asked.request);
+        let leads = self.raft.role() == Role::Leader;
+        match asked.request.command {
+            Asked::Query(batch, ReadLevel::None) => return self.reads.local(id, batch),
+            Asked::Query(batch, ReadLevel::Weak) if leads => return self.reads.local(id, batch),
+            Asked::Query(batch, ReadLevel::Linearizable) => {
+                let read = self.reads.linearizable(id, batch);
+                return self.raft.step(raft::Input::Read { id: read });
+            }
+            _ if leads => return self.propose(host, id, asked.request),
+            Asked::Execute(_) | Asked::Query(..) => {}
         }
         let leader = self.raft.leader().and_then(|leader| self.peers.address(leader));
         match leader {

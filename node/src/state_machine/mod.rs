@@ -11,6 +11,7 @@ mod apply;
 mod command;
 mod execute;
 mod fatal;
+mod reader;
 mod store;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub use apply::{Applied, entry_hash};
 pub use command::{Command, DecodeError};
 pub use execute::RESULT_BYTES_MAX;
 pub use fatal::Fatal;
+pub use reader::{Read, Reader};
 
 use crate::host::SqliteVfs;
 use crate::raft::{Correct, Index, Position, Rules};

@@ -35,7 +35,7 @@ impl Check for AcknowledgedSurvives {
 
 fn acknowledged(evidence: &Evidence) -> impl Iterator<Item = (&Operation, u64, u64)> {
     evidence.history.operations.iter().filter_map(|operation| match &operation.outcome {
-        Outcome::Acknowledged { reply, .. } => Some((operation, reply.index, reply.term)),
+        Outcome::Acknowledged { reply, .. } if operation.is_logged() => Some((operation, reply.index, reply.term)),
         _ => None,
     })
 }

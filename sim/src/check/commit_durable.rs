@@ -47,7 +47,7 @@ impl CommitDurable {
         let logs = evidence.replicas.iter().filter_map(|(machine, replica)| Some((*machine, log(replica)?)));
         let logs: Vec<(Machine, &[Logged])> = logs.collect();
         let mut acknowledged = 0;
-        for operation in &evidence.history.operations {
+        for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
             let Outcome::Acknowledged { reply, .. } = &operation.outcome else { continue };
             acknowledged += 1;
             let told = Position { index: Index(reply.index), term: Term(reply.term) };

@@ -36,7 +36,7 @@ impl Check for ExactlyOnce {
 
 /// The entry at the index that a client was told is what it asked.
 fn where_told(evidence: &Evidence) -> Result<(), Violation> {
-    for operation in &evidence.history.operations {
+    for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
         let Some((reply, _)) = operation.reply() else { continue };
         let problem = match evidence.log.get(&reply.index) {
             Some(Some(command)) if is_of(command, operation) => continue,
@@ -71,7 +71,7 @@ struct Asked<'e> {
 fn not_too_often(evidence: &Evidence) -> Result<(), Violation> {
     let mut bytes = Vec::new();
     let mut asked: BTreeMap<u128, Asked<'_>> = BTreeMap::new();
-    for operation in &evidence.history.operations {
+    for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
         let new = Asked { executions_max: 0, operation, indexes: Vec::new() };
         let equal = asked.entry(name(operation.batch(), operation.reads(), &mut bytes)).or_insert(new);
         equal.executions_max = equal.executions_max.saturating_add(operation.executions_max());

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::api::{SqlError, Statement, StatementResult};
+use lockstep_node::api::{Batch, SqlError, Statement, StatementResult};
 use lockstep_node::sqlite::database::{Database, Options, Seen};
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
@@ -17,10 +17,29 @@ use crate::systems::plain_sqlite;
 /// What clients were told, and of which operation, by index.
 pub(super) fn told(evidence: &Evidence) -> BTreeMap<u64, (&Operation, &[StatementResult])> {
     let told = |operation| {
-        let (reply, _) = Operation::reply(operation)?;
+        let (reply, _) = Operation::reply(operation).filter(|_| operation.is_logged())?;
         Some((reply.index, (operation, &reply.results[..])))
     };
     evidence.history.operations.iter().filter_map(told).collect()
+}
+
+/// What clients were told beside the log, by the index at which it was read. What depends on the moment of the read is left
+/// out: nobody can read it again.
+pub(super) fn told_beside(evidence: &Evidence) -> BTreeMap<u64, Vec<(&Operation, &[StatementResult])>> {
+    let mut told: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+    for operation in evidence.history.operations.iter().filter(|operation| !operation.is_logged()) {
+        let Some((reply, _)) = operation.reply() else { continue };
+        let refused = |result: &StatementResult| matches!(result, Err(error) if error.code == REFUSED);
+        if !operation.batch().statements.iter().any(depends_on_the_moment) && !reply.results.iter().any(refused) {
+            told.entry(reply.index).or_default().push((operation, &reply.results[..]));
+        }
+    }
+    told
+}
+
+fn depends_on_the_moment(statement: &Statement) -> bool {
+    let sql = statement.sql.to_ascii_lowercase();
+    ["now", "current_", "random", "date(", "time(", "julianday", "unixepoch"].iter().any(|word| sql.contains(word))
 }
 
 /// The code of a refusal: an error that is Lockstep's own and none of SQLite's.
@@ -60,6 +79,19 @@ impl Model {
         let mut results = Vec::new();
         for statements in statements.chunks(unit.max(1)) {
             self.transaction(statements, command.read_only, told.unwrap_or_default(), &mut results);
+        }
+        results
+    }
+
+    /// What these statements return, one transaction for all: they only read.
+    pub fn read(&mut self, batch: &Batch) -> Vec<StatementResult> {
+        self.database.begin_entry(Some(self.time_us), 0);
+        let mut results = Vec::new();
+        for statement in &batch.statements {
+            results.push(self.statement(statement, true));
+            if batch.atomic && results.last().is_some_and(Result::is_err) {
+                break;
+            }
         }
         results
     }

@@ -123,6 +123,7 @@ pub(crate) fn scenario() -> Scenario {
         workloads: vec![Workload {
             clients: 2,
             amount: Amount::Ops(10),
+            level: None,
             kind: WorkloadKind::Bank { accounts: 3, balance: 100 },
         }],
         invariants: Vec::new(),

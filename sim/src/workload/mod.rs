@@ -37,7 +37,8 @@ const PROBE: u32 = u32::MAX;
 /// One operation: what is asked, and whether asking twice would count twice.
 pub(crate) struct Asked {
     batch: Batch,
-    read: bool,
+    /// The level of a read; `None` for a write.
+    read: Option<ReadLevel>,
     resend: Resend,
 }
 
@@ -45,19 +46,19 @@ impl Asked {
     /// The command that asks it.
     pub(crate) fn command(self) -> Command {
         match self.read {
-            true => Command::Query(self.batch, ReadLevel::Strong),
-            false => Command::Execute(self.batch),
+            Some(level) => Command::Query(self.batch, level),
+            None => Command::Execute(self.batch),
         }
     }
 
     /// A batch that reads. However often it is sent, it changes nothing.
     fn read(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: true, resend: Resend::Idempotent }
+        Asked { batch: Batch { statements, atomic: true }, read: Some(ReadLevel::Strong), resend: Resend::Idempotent }
     }
 
     /// A batch that writes, and would write something else if it were executed twice.
     fn write(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: false, resend: Resend::Never }
+        Asked { batch: Batch { statements, atomic: true }, read: None, resend: Resend::Never }
     }
 }
 
@@ -115,7 +116,8 @@ async fn work(client: SimClient, world: World, place: u32, workload: Workload, p
             return;
         }
         let entity = u64::from(place) << 40 | number;
-        let asked = operation(&world, &workload.kind, entity, number);
+        let mut asked = operation(&world, &workload.kind, entity, number);
+        asked.read = asked.read.map(|level| workload.level.unwrap_or(level));
         perform(&mut client, place, number, asked).await;
         number += u64::from(workload.clients);
     }
