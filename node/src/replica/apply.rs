@@ -116,7 +116,7 @@ impl<R: Rules> Applier<R> {
             self.reports.push_back((index, entry.digest));
         }
         host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest });
-        requests.executed(host, entry.position, entry.results);
+        requests.executed(host, entry.position, entry.reply);
     }
 
     /// The digest at the newest reported index that is executed and durable in the log.
