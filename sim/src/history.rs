@@ -3,8 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Request};
-use lockstep_node::client::Resend;
+use lockstep_node::api::{Batch, Command, Reply};
 
 /// All operations of a run, in the order in which they were called.
 #[derive(Clone, Debug, Default)]
@@ -30,14 +29,12 @@ pub struct Operation {
     pub workload: u32,
     /// The operation's number within its workload, from 0: with the workload it names the operation.
     pub number: u64,
-    /// What was asked.
-    pub request: Request,
+    /// What was asked: statements.
+    pub command: Command,
     /// When it was first sent.
     pub called: Duration,
     /// How often it was sent; 0 as long as its client goes on trying.
     pub attempts: u32,
-    /// Whether it might be sent again while its outcome was unknown.
-    pub resend: Resend,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -69,14 +66,15 @@ pub enum Outcome {
 impl Operation {
     /// Its statements.
     pub fn batch(&self) -> &Batch {
-        match &self.request.command {
-            Command::Execute(batch) | Command::Query(batch, ReadLevel::Strong) => batch,
+        match &self.command {
+            Command::Execute(batch) | Command::Query(batch, _) => batch,
+            Command::Register => unreachable!("a client library registers its own session: it is no operation"),
         }
     }
 
     /// Whether it was sent as a query.
     pub fn reads(&self) -> bool {
-        matches!(self.request.command, Command::Query(..))
+        matches!(self.command, Command::Query(..))
     }
 
     /// The reply that its client saw and when, if it was acknowledged.
@@ -89,11 +87,12 @@ impl Operation {
 
     /// How often it may have been executed, by what its client was told.
     pub fn executions_max(&self) -> u64 {
-        match (&self.outcome, self.resend) {
+        match (&self.outcome, self.attempts) {
             (Outcome::NotExecuted { .. }, _) => 0,
-            (_, Resend::Never) => 1,
-            (_, Resend::Idempotent) if self.attempts == 0 => u64::MAX,
-            (_, Resend::Idempotent) => u64::from(self.attempts),
+            _ if !self.reads() => 1,
+            // Reads are sent again without a session.
+            (_, 0) => u64::MAX,
+            (_, attempts) => u64::from(attempts),
         }
     }
 }

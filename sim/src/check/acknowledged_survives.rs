@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_node::api::{Command, Parameters, Request, Statement, Value};
+use lockstep_node::api::{Command, Parameters, Statement, Value};
 
 use super::differences::{Truth, compare, render};
 use super::replicas::{bank, bank_operations, column, dumps, table};
@@ -69,7 +69,7 @@ fn transfers_survive(evidence: &Evidence) -> Result<(), Violation> {
         .map(|(machine, dump)| (machine, table(dump, "transfers").map(ids).unwrap_or_default()))
         .collect();
     for operation in bank_operations(evidence) {
-        let Some(id) = transfer_id(&operation.request) else { continue };
+        let Some(id) = transfer_id(&operation.command) else { continue };
         let (client, number) = (operation.client, operation.number);
         match &operation.outcome {
             Outcome::Acknowledged { reply, .. } if reply.results.iter().all(Result::is_ok) => {
@@ -109,8 +109,8 @@ fn ids(transfers: &lockstep_node::sqlite::dump::Table) -> BTreeSet<i64> {
 }
 
 /// The id of the transfer that a request makes.
-fn transfer_id(request: &Request) -> Option<i64> {
-    let Command::Execute(batch) = &request.command else { return None };
+fn transfer_id(command: &Command) -> Option<i64> {
+    let Command::Execute(batch) = command else { return None };
     let transfer =
         batch.statements.iter().find(|statement: &&Statement| statement.sql.starts_with("INSERT INTO transfers"))?;
     let id = match &transfer.parameters {

@@ -16,8 +16,8 @@ pub mod tables;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Request, Statement, Value};
-use lockstep_node::client::{Client, Failure, Patience, Resend, Transport};
+use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Statement, Value};
+use lockstep_node::client::{Client, Failure, Patience, Transport};
 
 use crate::choice::Stream;
 use crate::history::{Operation, Outcome};
@@ -34,11 +34,10 @@ const PATIENCE: Patience =
 /// Stands in for the workload of an operation that belongs to none.
 const PROBE: u32 = u32::MAX;
 
-/// One operation: what is asked, and whether asking twice would count twice.
+/// One operation: what is asked.
 pub(crate) struct Asked {
     batch: Batch,
     read: bool,
-    resend: Resend,
 }
 
 impl Asked {
@@ -50,14 +49,14 @@ impl Asked {
         }
     }
 
-    /// A batch that reads. However often it is sent, it changes nothing.
+    /// A batch that reads.
     fn read(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: true, resend: Resend::Idempotent }
+        Asked { batch: Batch { statements, atomic: true }, read: true }
     }
 
-    /// A batch that writes, and would write something else if it were executed twice.
+    /// A batch that writes.
     fn write(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: false, resend: Resend::Never }
+        Asked { batch: Batch { statements, atomic: true }, read: false }
     }
 }
 
@@ -190,20 +189,18 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
 
 /// Has an operation executed and writes down what came of it. Returns its place in the history.
 async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) -> usize {
-    let resend = asked.resend;
-    let request = Request { session: None, command: asked.command() };
+    let command = asked.command();
     let world = client.transport();
     let place = world.begin(Operation {
         client: world.number(),
         workload,
         number,
-        request: request.clone(),
+        command: command.clone(),
         called: world.time(),
         attempts: 0,
-        resend,
         outcome: Outcome::Unknown { reason: "the run ended before it was answered".into() },
     });
-    let (attempts, result) = client.execute(&request, resend).await;
+    let (attempts, result) = client.execute(&command).await;
     let world = client.transport();
     let returned = world.time();
     if let Ok(reply) = &result {
@@ -235,10 +232,11 @@ fn weighted<'a, T>(stream: &mut Stream, of: &'a [T], weight: impl Fn(&T) -> u32)
         .expect("the draw is below the total weight")
 }
 
-/// The batch of a request, whatever it is for.
-fn batch(request: &Request) -> &Batch {
-    match &request.command {
-        Command::Execute(batch) | Command::Query(batch, _) => batch,
+/// The batch of a command, whatever it is for.
+fn batch(command: &Command) -> Option<&Batch> {
+    match command {
+        Command::Execute(batch) | Command::Query(batch, _) => Some(batch),
+        Command::Register => None,
     }
 }
 

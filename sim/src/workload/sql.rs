@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use lockstep_node::api::{Batch, Parameters, Statement, Value};
-use lockstep_node::client::Resend;
 
 use super::{Asked, weighted};
 use crate::choice::Stream;
@@ -28,9 +27,7 @@ pub(super) fn operation(stream: &mut Stream, mix: &[Mixed], values: &BTreeMap<St
         ),
     };
     let statements = chosen.sql.iter().map(statement).collect();
-    // A read changes nothing, however often it is done; what a write would do twice nobody knows.
-    let resend = if chosen.read { Resend::Idempotent } else { Resend::Never };
-    Asked { batch: Batch { statements, atomic: chosen.atomic }, read: chosen.read, resend }
+    Asked { batch: Batch { statements, atomic: chosen.atomic }, read: chosen.read }
 }
 
 fn draw(stream: &mut Stream, values: &Values) -> Value {
