@@ -3,8 +3,9 @@
 //! It needs two things of the world, [`Transport::call`] and [`Transport::sleep`], and keeps no clock of its own.
 //!
 //! Whatever may write is sent in a session, which the client registers before the first of it: so it may be sent again while
-//! its outcome is unknown, and is executed once. What only reads needs none. Where nodes keep no sessions a write is never
-//! sent again while its outcome is unknown: it ends as [`Failure::Unknown`], and the caller decides.
+//! its outcome is unknown, and is executed once. What only reads needs none. Where nodes keep no sessions a write is
+//! sent again while its outcome is unknown only if the caller says that a second execution would change nothing
+//! ([`Resend::Idempotent`]). Everything else ends as [`Failure::Unknown`], and the caller decides.
 
 use std::future::Future;
 use std::time::Duration;
@@ -54,6 +55,15 @@ pub struct Patience {
     pub pause: Duration,
     /// How often a request is sent at most.
     pub attempts: u32,
+}
+
+/// Whether a write may be sent again while its outcome is unknown, where nodes keep no sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    /// A second execution changes nothing.
+    Idempotent,
+    /// A second execution would count twice.
+    Never,
 }
 
 /// Why a request has no reply.
@@ -106,7 +116,7 @@ impl<T: Transport> Client<T> {
     ///
     /// # Panics
     /// If the command is to register a session: the client registers its own.
-    pub async fn execute(&mut self, command: &Command) -> (u32, Result<Reply, Failure>) {
+    pub async fn execute(&mut self, command: &Command, resend: Resend) -> (u32, Result<Reply, Failure>) {
         assert!(*command != Command::Register, "a client registers its own session");
         let mut sent = 0;
         loop {
@@ -115,7 +125,8 @@ impl<T: Transport> Client<T> {
                 Err(failure) => return (sent, Err(failure)),
             };
             let request = Request { session, command: command.clone() };
-            let (attempts, end) = self.send(&request).await;
+            let again = request.session.is_some() || resend == Resend::Idempotent;
+            let (attempts, end) = self.send(&request, again).await;
             sent += attempts;
             match end {
                 Err(End::Session { error: SessionError::Expired, doubt: None }) if sent < self.patience.attempts => {
@@ -132,7 +143,7 @@ impl<T: Transport> Client<T> {
             return Ok(None);
         }
         if let Session::None = self.session {
-            let (_, registered) = self.send(&Request { session: None, command: Command::Register }).await;
+            let (_, registered) = self.send(&Request { session: None, command: Command::Register }, true).await;
             self.session = match registered {
                 Ok(reply) => Session::Open { session: reply.index, next: 1 },
                 Err(End::Refused(_)) => Session::Unsupported,
@@ -146,10 +157,9 @@ impl<T: Transport> Client<T> {
         Ok(Some(SessionSequence { session, sequence, done_below: sequence }))
     }
 
-    /// Sends a request until there is an answer that ends it. Returns how often it was sent.
-    async fn send(&mut self, request: &Request) -> (u32, Result<Reply, End>) {
-        // Executed twice, a read changes nothing, and of two sessions one is never used.
-        let resend = request.session.is_some() || !matches!(request.command, Command::Execute(_));
+    /// Sends a request until there is an answer that ends it, `again` also while its outcome is unknown. Returns how often it
+    /// was sent.
+    async fn send(&mut self, request: &Request, again: bool) -> (u32, Result<Reply, End>) {
         let bytes = wire::encode(&Asked { forwarded: false, request: request.clone() });
         let mut doubt = None;
         let mut last = String::new();
@@ -160,13 +170,19 @@ impl<T: Transport> Client<T> {
                     self.preferred = Some(node);
                     return (attempt, Ok(reply));
                 }
-                Err(Ask::Session(error)) => return (attempt, Err(End::Session { error, doubt })),
-                Err(Ask::Fatal(reason)) if doubt.is_none() => return (attempt, Err(End::Refused(reason))),
+                Err(Ask::Session(error)) => {
+                    self.preferred = Some(node);
+                    return (attempt, Err(End::Session { error, doubt }));
+                }
+                Err(Ask::Fatal(reason)) if doubt.is_none() => {
+                    self.preferred = Some(node);
+                    return (attempt, Err(End::Refused(reason)));
+                }
                 Err(Ask::Redirect(leader)) => {
                     self.preferred = Some(leader);
                     last = "no node leads".into();
                 }
-                Err(Ask::Unknown(reason)) if !resend => return (attempt, Err(End::Unknown(reason))),
+                Err(Ask::Unknown(reason)) if !again => return (attempt, Err(End::Unknown(reason))),
                 Err(Ask::Unknown(reason)) => {
                     doubt = Some(reason);
                     self.preferred = None;

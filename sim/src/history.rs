@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lockstep_node::api::{Batch, Command, Reply};
+use lockstep_node::client::Resend;
 
 /// All operations of a run, in the order in which they were called.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Operation {
     pub called: Duration,
     /// How often it was sent; 0 as long as its client goes on trying.
     pub attempts: u32,
+    /// Whether it might be sent again, where nodes keep no sessions, while its outcome was unknown.
+    pub resend: Resend,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -87,12 +90,11 @@ impl Operation {
 
     /// How often it may have been executed, by what its client was told.
     pub fn executions_max(&self) -> u64 {
-        match (&self.outcome, self.attempts) {
+        match (&self.outcome, self.resend) {
             (Outcome::NotExecuted { .. }, _) => 0,
-            _ if !self.reads() => 1,
-            // Reads are sent again without a session.
-            (_, 0) => u64::MAX,
-            (_, attempts) => u64::from(attempts),
+            (_, Resend::Never) => 1,
+            (_, Resend::Idempotent) if self.attempts == 0 => u64::MAX,
+            (_, Resend::Idempotent) => u64::from(self.attempts),
         }
     }
 }

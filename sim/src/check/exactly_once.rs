@@ -1,9 +1,9 @@
 //! What was acknowledged is in the log where its client was told, and nothing is executed more often than it was asked for.
 //!
-//! A write may be in the log as often as it was sent, but its session has it executed once; where there are no sessions a
-//! client sends it again only after a node has said that it was not and will not be executed. So it was executed once, or
-//! not at all, and a read as often as it was sent ([`Operation::executions_max`]). Operations may be equal: what the log
-//! executes more often than all those together allow was executed against somebody's word.
+//! A write may be in the log as often as it was sent, but its session has it executed once. Where there are no sessions a
+//! client sends an operation again while its outcome is unknown only if a second execution changes nothing. So it was
+//! executed as often as it was sent, or once, or not at all ([`Operation::executions_max`]). Operations may be equal: what
+//! the log executes more often than all those together allow was executed against somebody's word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,6 +128,7 @@ fn texts(batch: &Batch) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use lockstep_node::api::SessionSequence;
+    use lockstep_node::client::Resend;
 
     use super::*;
     use crate::check::testing::{acknowledged_transfer, evidence, logged, read_total, refused_transfer, summary};
@@ -176,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn a_read_is_in_the_log_as_often_as_it_was_sent_at_most() {
-        let mut sent = Operation { attempts: 2, ..read_total(300) };
+    fn what_may_be_sent_again_is_executed_as_often_as_it_was_sent_at_most() {
+        let mut sent = Operation { attempts: 2, resend: Resend::Idempotent, ..read_total(300) };
         if let Outcome::Acknowledged { reply, .. } = &mut sent.outcome {
             reply.index = 4;
         }

@@ -74,6 +74,11 @@ fn known(operation: &Operation) -> Result<Option<Known>, Violation> {
     };
     match Ended::of(reply) {
         Ended::Executed => Ok(Some(Known::Executed)),
+        Ended::Before if operation.attempts > 1 => Ok(Some(Known::Executed)),
+        Ended::Before => {
+            let summary = format!("step {step} of the migration was found executed when it was first sent");
+            Err(violation(summary, None, reply.index))
+        }
         Ended::Failed(place, error) => {
             let summary = format!("step {step} of the migration failed with its statement {place}: {error}");
             let details = operation.batch().statements.get(place).map(ToString::to_string).into_iter().collect();
@@ -120,14 +125,16 @@ mod tests {
     use crate::check::testing::{acknowledged, hold, summary, unknown, workload_evidence};
     use crate::workload::migrate;
 
+    const TAKEN: i32 = rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
+
     fn statements() -> Vec<String> {
         vec!["ALTER TABLE t ADD COLUMN a".into(), "CREATE INDEX i ON t(a)".into()]
     }
 
     /// A step that was answered with the error of one of its statements, or with success.
-    fn step(number: u64, failed: Option<(usize, i32)>) -> Operation {
+    fn step(number: u64, attempts: u32, failed: Option<(usize, i32)>) -> Operation {
         let mut operation = acknowledged(migrate::step(number, &statements()), Rows::default(), (1, 2 + number));
-        operation.number = number;
+        (operation.number, operation.attempts) = (number, attempts);
         if let (Outcome::Acknowledged { reply, .. }, Some((place, code))) = (&mut operation.outcome, failed) {
             reply.results = vec![Ok(Rows::default()); place];
             reply.results.push(Err(SqlError { code, message: "no".into() }));
@@ -149,15 +156,16 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_happened_once_holds() {
-        assert_eq!(judged(vec![step(0, None)], [1, 1]), None);
+    fn a_step_that_happened_once_holds_however_often_it_was_sent() {
+        assert_eq!(judged(vec![step(0, 1, None)], [1, 1]), None);
+        assert_eq!(judged(vec![step(0, 3, Some((0, TAKEN)))], [1, 1]), None);
         let open = Operation { number: 1, ..unknown(migrate::step(1, &statements()), 5) };
-        assert_eq!(judged(vec![step(0, None), open], [1, 1]), None);
+        assert_eq!(judged(vec![step(0, 1, None), open], [1, 1]), None);
     }
 
     #[test]
     fn a_step_that_is_lost_half_done_or_doubled_is_seen() {
-        let told = |rows| judged(vec![step(0, None)], rows);
+        let told = |rows| judged(vec![step(0, 1, None)], rows);
         assert_eq!(told([9, 1]).as_deref(), Some("step 1 of the migration is lost on n1"));
         assert_eq!(told([1, 0]).as_deref(), Some("step 1 of the migration is half done on n1"));
         assert_eq!(told([1, 2]).as_deref(), Some("step 1 of the migration happened 2 times on n1"));
@@ -166,15 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_was_there_before_it_was_sent_is_seen() {
+        let told = judged(vec![step(0, 1, Some((0, TAKEN)))], [1, 1]);
+        assert_eq!(told.as_deref(), Some("step 1 of the migration was found executed when it was first sent"));
+    }
+
+    #[test]
     fn a_step_that_fails_is_seen_with_its_statement() {
-        let told = judged(vec![step(0, Some((2, 1)))], [9, 1]).unwrap();
+        let told = judged(vec![step(0, 1, Some((2, 1)))], [9, 1]).unwrap();
         assert_eq!(told, "step 1 of the migration failed with its statement 2: no");
     }
 
     #[test]
     fn a_step_that_was_never_executed_says_nothing() {
-        assert_eq!(missing(&evidence_of(vec![step(0, None), step(1, None)], [1, 1])), [""; 0]);
-        let missing = missing(&evidence_of(vec![step(0, None)], [1, 1]));
+        assert_eq!(missing(&evidence_of(vec![step(0, 1, None), step(1, 1, None)], [1, 1])), [""; 0]);
+        let missing = missing(&evidence_of(vec![step(0, 1, None)], [1, 1]));
         assert!(missing[0].starts_with("step 2 of the migration was never executed"), "{missing:?}");
     }
 }

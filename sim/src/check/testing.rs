@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Rows, Statement, Value};
+use lockstep_node::client::Resend;
 use lockstep_node::event::Event;
 use lockstep_node::raft::{Index, NodeId, Role, Term};
 use lockstep_node::sqlite::Digest;
@@ -231,6 +232,7 @@ fn operation(number: u64, command: Command, rows: Rows, index: u64) -> Operation
         command,
         called: Duration::ZERO,
         attempts: 1,
+        resend: Resend::Never,
         outcome: Outcome::Acknowledged { reply, returned: Duration::from_secs(index) },
     }
 }

@@ -1,9 +1,10 @@
 //! Transfers between accounts whose total never changes, and reads of that total.
 //!
-//! A transfer is one statement that writes the operation's number beside the movement of money: so its row shows whether it
-//! happened. It does nothing if the number is there already, for systems that do not know what they have executed.
+//! A transfer is one statement that writes the operation's number beside the movement of money, and does nothing if the
+//! number is there already: so it may be sent again, and still happens once, where nodes keep no sessions.
 
-use lockstep_node::api::{Statement, Value};
+use lockstep_node::api::{Batch, Statement, Value};
+use lockstep_node::client::Resend;
 
 use super::Asked;
 use super::bank_schema::TRANSFER;
@@ -14,10 +15,13 @@ const READ_EVERY: u64 = 10;
 
 /// The operation of this number.
 pub(super) fn operation(stream: &mut Stream, number: u64, accounts: u32) -> Asked {
-    if number % READ_EVERY == READ_EVERY - 1 {
-        return Asked::read(vec![Statement::new("SELECT sum(balance) AS total FROM accounts")]);
-    }
-    Asked::write(vec![transfer(stream, number, accounts)])
+    let read = number % READ_EVERY == READ_EVERY - 1;
+    let statement = if read {
+        Statement::new("SELECT sum(balance) AS total FROM accounts")
+    } else {
+        transfer(stream, number, accounts)
+    };
+    Asked { batch: Batch { statements: vec![statement], atomic: true }, read, resend: Resend::Idempotent }
 }
 
 fn transfer(stream: &mut Stream, number: u64, accounts: u32) -> Statement {

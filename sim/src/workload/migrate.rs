@@ -1,10 +1,11 @@
 //! A migration while others work: one client executes its steps in their order, each as one atomic batch.
 //!
-//! A step is not made to be executed twice. Its batch first writes the step's number into a table, and at last counts it as
-//! finished: were it executed again, its first statement would fail.
+//! A step is not made to be executed twice, and not every system keeps sessions. So its batch first writes the step's number
+//! into a table, and at last counts it as finished. While the outcome is unknown the batch is sent again; if the number is there already, its first
+//! statement fails, and says that an earlier sending was executed.
 
 use lockstep_node::api::{Reply, SqlError, Statement, Value};
-use lockstep_node::client::{Client, Transport};
+use lockstep_node::client::{Client, Resend, Transport};
 
 use super::{Asked, PATIENCE, operation, perform};
 use crate::record::Phase;
@@ -21,8 +22,10 @@ const FINISH: &str = "UPDATE migrations SET finished = finished + 1 WHERE step =
 /// What a reply to a step means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended<'r> {
-    /// It was executed.
+    /// This sending executed it.
     Executed,
+    /// An earlier sending had executed it.
+    Before,
     /// The statement at this place of the batch failed: the step was not executed.
     Failed(usize, &'r SqlError),
 }
@@ -33,6 +36,7 @@ impl Ended<'_> {
         let failed = reply.results.iter().enumerate().find_map(|(at, result)| Some((at, result.as_ref().err()?)));
         match failed {
             None => Ended::Executed,
+            Some((0, error)) if error.code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY => Ended::Before,
             Some((at, error)) => Ended::Failed(at, error),
         }
     }
@@ -43,7 +47,10 @@ pub(crate) fn step(number: u64, statements: &[String]) -> Asked {
     let step = [Value::Integer(number as i64 + 1)];
     let (begin, finish) = (Statement::with(BEGIN, step.clone()), Statement::with(FINISH, step));
     let statements = statements.iter().map(Statement::new);
-    Asked::write([begin].into_iter().chain(statements).chain([finish]).collect())
+    Asked {
+        resend: Resend::Idempotent,
+        ..Asked::write([begin].into_iter().chain(statements).chain([finish]).collect())
+    }
 }
 
 /// The migrating client's work: it pauses before each step, and ends with the fault phase or with a step that fails.
@@ -62,7 +69,7 @@ pub(super) async fn work(client: SimClient, world: World, place: u32, workload: 
         let at = perform(&mut client, place, number, asked).await;
         let state = world.lock();
         let reply = state.ledger.history.operations[at].reply();
-        if !reply.is_some_and(|(reply, _)| Ended::of(reply) == Ended::Executed) {
+        if !reply.is_some_and(|(reply, _)| matches!(Ended::of(reply), Ended::Executed | Ended::Before)) {
             return;
         }
     }

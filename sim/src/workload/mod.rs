@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Statement, Value};
-use lockstep_node::client::{Client, Failure, Patience, Transport};
+use lockstep_node::client::{Client, Failure, Patience, Resend, Transport};
 
 use crate::choice::Stream;
 use crate::history::{Operation, Outcome};
@@ -34,10 +34,11 @@ const PATIENCE: Patience =
 /// Stands in for the workload of an operation that belongs to none.
 const PROBE: u32 = u32::MAX;
 
-/// One operation: what is asked.
+/// One operation: what is asked, and whether it may be asked twice where nodes keep no sessions.
 pub(crate) struct Asked {
     batch: Batch,
     read: bool,
+    resend: Resend,
 }
 
 impl Asked {
@@ -49,14 +50,14 @@ impl Asked {
         }
     }
 
-    /// A batch that reads.
+    /// A batch that reads. However often it is sent, it changes nothing.
     fn read(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: true }
+        Asked { batch: Batch { statements, atomic: true }, read: true, resend: Resend::Idempotent }
     }
 
-    /// A batch that writes.
+    /// A batch that writes, and would write something else if it were executed twice.
     fn write(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: false }
+        Asked { batch: Batch { statements, atomic: true }, read: false, resend: Resend::Never }
     }
 }
 
@@ -189,6 +190,7 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
 
 /// Has an operation executed and writes down what came of it. Returns its place in the history.
 async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) -> usize {
+    let resend = asked.resend;
     let command = asked.command();
     let world = client.transport();
     let place = world.begin(Operation {
@@ -198,9 +200,10 @@ async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, ask
         command: command.clone(),
         called: world.time(),
         attempts: 0,
+        resend,
         outcome: Outcome::Unknown { reason: "the run ended before it was answered".into() },
     });
-    let (attempts, result) = client.execute(&command).await;
+    let (attempts, result) = client.execute(&command, resend).await;
     let world = client.transport();
     let returned = world.time();
     if let Ok(reply) = &result {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockstep_node::api::{Batch, Parameters, Statement, Value};
+use lockstep_node::client::Resend;
 
 use super::{Asked, weighted};
 use crate::choice::Stream;
@@ -27,7 +28,9 @@ pub(super) fn operation(stream: &mut Stream, mix: &[Mixed], values: &BTreeMap<St
         ),
     };
     let statements = chosen.sql.iter().map(statement).collect();
-    Asked { batch: Batch { statements, atomic: chosen.atomic }, read: chosen.read }
+    // A read changes nothing, however often it is done; what a write would do twice nobody knows.
+    let resend = if chosen.read { Resend::Idempotent } else { Resend::Never };
+    Asked { batch: Batch { statements, atomic: chosen.atomic }, read: chosen.read, resend }
 }
 
 fn draw(stream: &mut Stream, values: &Values) -> Value {
