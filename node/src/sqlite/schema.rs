@@ -1,4 +1,4 @@
-//! The shape of the user's tables, and what a schema may not contain.
+//! The shape of tables, and what a user's schema may not contain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
