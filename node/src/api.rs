@@ -86,6 +86,13 @@ pub enum Value {
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReadLevel {
+    /// Whatever the node that is asked has executed. It may be any time behind.
+    None,
+    /// Whatever a node that takes itself for the leader has executed. It may have been deposed without knowing.
+    Weak,
+    /// It sees every write that was acknowledged before it was asked: the node that is asked makes sure, through the leader,
+    /// that it has executed all of them. Nothing is written.
+    Linearizable,
     /// Through the log, like a write: it sees every write that was acknowledged before it was asked.
     Strong,
 }
@@ -140,6 +147,9 @@ pub enum Error {
     /// The node has taken on as much as it can. Nothing was done; try again later.
     #[error("busy: too many requests are waiting for the log; try again later")]
     Busy,
+    /// The node cannot do it now, but may soon. Nothing was done; try again.
+    #[error("not now: {0}")]
+    Unavailable(String),
     /// The request is malformed or asks for what the node does not do. Nothing was done.
     #[error("{0}")]
     Refused(String),

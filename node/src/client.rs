@@ -213,7 +213,9 @@ impl<T: Transport> Client<T> {
         match wire::decode::<Response>(&answer) {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(Error::NotLeader { leader: Some(leader) })) if leader != node => Err(Ask::Redirect(leader)),
-            Ok(Err(error @ (Error::NotLeader { .. } | Error::Busy))) => Err(Ask::Later(error.to_string())),
+            Ok(Err(error @ (Error::NotLeader { .. } | Error::Busy | Error::Unavailable(_)))) => {
+                Err(Ask::Later(error.to_string()))
+            }
             Ok(Err(Error::Refused(reason))) => Err(Ask::Fatal(reason)),
             Ok(Err(Error::Unknown(reason))) => Err(Ask::Unknown(reason)),
             Ok(Err(Error::Session(error))) => Err(Ask::Session(error)),

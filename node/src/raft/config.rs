@@ -78,6 +78,13 @@ impl Configuration {
         !self.outgoing.is_empty()
     }
 
+    /// What a joint configuration becomes when it is left.
+    pub fn left(&self) -> Configuration {
+        let learners = self.learners.iter().chain(&self.learners_next);
+        let learners = learners.map(|(id, address)| (*id, address.clone())).collect();
+        Configuration { voters: self.voters.clone(), learners, ..Configuration::default() }
+    }
+
     /// Everyone who receives the log, each once.
     pub fn members(&self) -> BTreeSet<NodeId> {
         self.voters.keys().chain(self.outgoing.keys()).chain(self.learners.keys()).copied().collect()

@@ -3,7 +3,9 @@
 use super::durability::Durability;
 use super::election::Votes;
 use super::log::Log;
+use super::reads::{Questions, Reader};
 use super::replication::Leader;
+use super::snapshot::Recovery;
 use super::{
     Body, Configuration, Effects, Entry, HardState, Index, Input, Message, NodeId, Note, Position, Role, Term,
 };
@@ -21,8 +23,34 @@ pub struct Options {
     pub max_append_bytes: usize,
     /// At most so many appends are under way to a follower without an answer.
     pub max_inflight: usize,
+    /// At most so many bytes of payload are under way to a follower without an answer, but always at least one append.
+    pub max_inflight_bytes: usize,
     /// While payloads of so many bytes are proposed and uncommitted, more proposals are refused. One is always taken.
     pub max_uncommitted_bytes: usize,
+    /// A learner that lacks more entries than this cannot become a voter.
+    pub promote_lag: u64,
+    /// For so long a majority's word that this node leads is good for reads, counted from when it was asked. 0 is for no
+    /// lease: each read is confirmed. It must be shorter than `election_ticks` by all that clocks may differ in that time,
+    /// and the same on all nodes.
+    pub lease_ticks: u32,
+}
+
+/// What a node finds on its disk at boot. It is taken for durable: the log store proved it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// The position before the first entry.
+    pub base: Position,
+    /// The newest configuration that the database executed, and its index; the empty one if there is none.
+    pub configuration: (Index, Configuration),
+    /// The entries after the base. A log without entries and base is that of a node that was not bootstrapped; it answers,
+    /// but never campaigns.
+    pub entries: Vec<Entry>,
+    /// The last entry that the database executed. It was committed, even if the log does not reach so far any more.
+    pub applied: Index,
+    /// A part of the log was lost that had been durable: the node neither votes nor campaigns until it has it again.
+    pub recovering: bool,
 }
 
 /// One node's part in consensus. It does nothing by itself: inputs go in, effects come out.
@@ -41,6 +69,12 @@ pub struct Raft<R> {
     pub(super) log: Log,
     pub(super) commit: Index,
     pub(super) durability: Durability,
+    /// What the log lacks, if a part of it was lost.
+    pub(super) recovery: Option<Recovery>,
+    /// The reads of a node that does not lead.
+    pub(super) questions: Questions,
+    /// Ticks since a leader was heard, or since the boot if leases must be kept to that this node may have forgotten.
+    pub(super) unheard: u32,
     /// Ticks since a leader was heard, a vote was granted or a campaign began. Leaders have counters of their own.
     pub(super) elapsed: u32,
     /// When `elapsed` reaches it, the node campaigns.
@@ -65,14 +99,15 @@ pub(super) enum State {
 }
 
 impl<R: Rules> Raft<R> {
-    /// A node at boot. What it is given is taken for durable: the log store proved it. An empty log is that of a node that
-    /// was not bootstrapped; it answers, but never campaigns.
+    /// A node at boot.
     ///
     /// # Panics
-    /// If the log does not begin with a configuration at index 1, has gaps, or is newer than the hard state.
-    pub fn new(options: Options, id: NodeId, hard_state: HardState, log: Vec<Entry>, rules: R) -> Raft<R> {
-        let log = Log::new(log);
+    /// If the log has gaps, begins at index 1 with anything but a configuration, or is newer than the hard state.
+    pub fn new(options: Options, id: NodeId, saved: Saved, rules: R) -> Raft<R> {
+        let Saved { hard_state, base, configuration, entries, applied, recovering } = saved;
+        let log = Log::new(base, configuration, entries);
         let last = log.last();
+        let committed = applied.min(last.index).max(base.index);
         assert!(last.term <= hard_state.term, "the log ends at {last}, after the durable term {}", hard_state.term);
         let mut raft = Raft {
             options,
@@ -82,14 +117,17 @@ impl<R: Rules> Raft<R> {
             state: State::Follower,
             leader: None,
             log,
-            commit: Index(0),
+            commit: committed,
             durability: Durability::new(last.index, hard_state),
+            recovery: recovering.then_some(Recovery::Unknown),
+            questions: Questions::default(),
+            unheard: if options.lease_ticks > 0 { 0 } else { u32::MAX },
             elapsed: 0,
             timeout: options.election_ticks,
             round: 0,
             effects: Effects::default(),
             handed_out: hard_state,
-            told_to_apply: Index(0),
+            told_to_apply: committed,
         };
         raft.draw_election_timeout();
         raft
@@ -101,7 +139,8 @@ impl<R: Rules> Raft<R> {
     /// one, so that what the input restarts is counted from the moment of the input.
     ///
     /// # Panics
-    /// On inputs that break the host's contract: a batch that was never handed out, the proposal of a configuration.
+    /// On inputs that break the host's contract: a batch that was never handed out, the proposal of a configuration, a
+    /// compaction beyond what may be applied.
     /// Nothing that a peer sends panics.
     pub fn step(&mut self, input: Input) {
         let (term, commit) = (self.hard_state.term, self.commit);
@@ -109,6 +148,13 @@ impl<R: Rules> Raft<R> {
             Input::Tick(ticks) => self.tick(ticks),
             Input::Message { from, message } => self.step_message(from, message),
             Input::Propose { id, kind, payload } => self.propose(id, kind, payload),
+            Input::Change { id, changes } => self.change(id, &changes),
+            Input::Transfer { id, to } => self.transfer(id, to),
+            Input::Read { id } => self.read(Reader::Host(id)),
+            Input::Compact { to } => self.compact(to),
+            Input::Installed { at, configuration } => self.installed(at, configuration),
+            Input::SnapshotEnded { to } => self.snapshot_ended(to),
+            Input::Restarted { peer } => self.restarted(peer),
             Input::Persisted { batch } => self.persisted(batch),
             Input::ElectionTimeout { ticks } => self.timeout = ticks.max(self.options.election_ticks),
         }
@@ -120,6 +166,7 @@ impl<R: Rules> Raft<R> {
     /// What the host must do now. Inputs may be gathered between two calls; what they cause is then written as one batch.
     pub fn take_effects(&mut self) -> Effects {
         self.replicate();
+        self.ask();
         let mut effects = std::mem::take(&mut self.effects);
         if self.handed_out != self.hard_state {
             self.handed_out = self.hard_state;
@@ -148,8 +195,11 @@ impl<R: Rules> Raft<R> {
     pub fn ticks_to_deadline(&self) -> Option<u32> {
         match &self.state {
             State::Leader(leader) => leader.ticks_to_deadline(&self.options),
-            _ if self.may_campaign() => Some(self.timeout.saturating_sub(self.elapsed)),
-            _ => None,
+            _ => {
+                let campaign = self.may_campaign().then(|| self.timeout.saturating_sub(self.elapsed));
+                let question = self.questions.ticks_to_deadline(self.options.heartbeat_ticks);
+                campaign.into_iter().chain(question).min()
+            }
         }
     }
 
@@ -193,6 +243,16 @@ impl<R: Rules> Raft<R> {
         self.commit.min(self.durability.index())
     }
 
+    /// The position before the first entry of the log.
+    pub fn base(&self) -> Position {
+        self.log.base()
+    }
+
+    /// The index of the configuration in effect.
+    pub fn configuration_index(&self) -> Index {
+        self.log.configuration_index()
+    }
+
     /// The end of the log.
     pub fn last(&self) -> Position {
         self.log.last()
@@ -206,12 +266,12 @@ impl<R: Rules> Raft<R> {
     /// The entries from `first` to `last`, both included; empty when `last` is before `first`.
     ///
     /// # Panics
-    /// If `first` is 0 or `last` is beyond the end of the log.
+    /// If `first` is not above the base or `last` is beyond the end of the log.
     pub fn entries(&self, first: Index, last: Index) -> &[Entry] {
         self.log.entries(first, last)
     }
 
-    /// The term of the entry at an index, if the log reaches so far; of index 0 it is 0.
+    /// The term of the entry at an index, if the log holds it or begins after it; of index 0 it is 0.
     pub fn term_at(&self, index: Index) -> Option<Term> {
         self.log.term_at(index)
     }
@@ -222,6 +282,8 @@ impl<R: Rules> Raft<R> {
             return self.tick_leader(ticks);
         }
         self.elapsed = self.elapsed.saturating_add(ticks);
+        self.unheard = self.unheard.saturating_add(ticks);
+        self.tick_questions(ticks);
         if self.elapsed >= self.timeout && self.may_campaign() {
             self.campaign();
         }
@@ -229,6 +291,7 @@ impl<R: Rules> Raft<R> {
 
     fn persisted(&mut self, batch: super::Batch) {
         self.durability.persisted(batch);
+        self.end_recovery();
         match self.state {
             State::Candidate(_) => self.count_votes(),
             State::Leader(_) => self.advance_commit(),
@@ -243,17 +306,22 @@ impl<R: Rules> Raft<R> {
         }
         match body {
             Body::PreVote { last, round } => return self.on_pre_vote(from, term, last, round),
-            Body::Vote { .. } if self.hears_leader() => return,
+            Body::Vote { told: false, .. } if self.hears_leader() => return,
             _ if term > self.hard_state.term => self.adopt_term(term),
             _ => {}
         }
         match body {
             Body::PreVoteReply { granted, round } => self.on_pre_vote_reply(from, granted, round),
             _ if term < self.hard_state.term => self.answer_older_term(from, &body),
-            Body::Vote { last } => self.on_vote(from, last),
+            Body::Vote { last, .. } => self.on_vote(from, last),
             Body::VoteReply { granted } => self.on_vote_reply(from, granted),
             Body::Append { previous, entries, commit } => self.on_append(from, previous, entries, commit),
             Body::Heartbeat { commit } => self.on_heartbeat(from, commit),
+            Body::Confirm { round } => self.on_confirm(from, round),
+            Body::Confirmed { round } => self.on_confirmed(from, round),
+            Body::ReadIndex { number } => self.on_read_index(from, number),
+            Body::ReadIndexReply { number, index } => self.on_read_index_reply(from, number, index),
+            Body::Campaign => self.on_campaign(from),
             Body::Appended { .. } | Body::Rejected { .. } | Body::HeartbeatReply => self.on_follower_reply(from, body),
             Body::PreVote { .. } => unreachable!("pre-votes were answered above"),
         }
@@ -263,7 +331,9 @@ impl<R: Rules> Raft<R> {
     fn answer_older_term(&mut self, from: NodeId, body: &Body) {
         match body {
             Body::Vote { .. } => self.send(from, Body::VoteReply { granted: false }),
-            Body::Append { .. } | Body::Heartbeat { .. } => self.send(from, Body::HeartbeatReply),
+            Body::Append { .. } | Body::Heartbeat { .. } | Body::Confirm { .. } => {
+                self.send(from, Body::HeartbeatReply)
+            }
             _ => {}
         }
     }

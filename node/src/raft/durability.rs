@@ -67,6 +67,15 @@ impl Durability {
         }
     }
 
+    /// The log now begins at `base`, which is durable; `kept` says whether it goes on as it was from there.
+    pub(super) fn install(&mut self, base: Index, kept: bool) {
+        let moved = |index: Index| if kept { index.max(base) } else { base };
+        self.index = moved(self.index);
+        for outstanding in &mut self.outstanding {
+            outstanding.index = moved(outstanding.index);
+        }
+    }
+
     /// Everything up to this batch is durable. A batch that was durable already changes nothing.
     ///
     /// # Panics

@@ -12,7 +12,8 @@ pub(super) type Votes = BTreeSet<NodeId>;
 impl<R: Rules> Raft<R> {
     /// Only voters campaign, and only while there is a term left to campaign in.
     pub(super) fn may_campaign(&self) -> bool {
-        self.log.configuration().is_voter(self.id) && self.hard_state.term < Term(u64::MAX)
+        let is_voter = self.log.configuration().is_voter(self.id);
+        is_voter && self.recovery.is_none() && self.hard_state.term < Term(u64::MAX)
     }
 
     /// Whether a leader spoke within the least election timeout. While one does, nobody is helped to depose it: a node
@@ -20,7 +21,9 @@ impl<R: Rules> Raft<R> {
     pub(super) fn hears_leader(&self) -> bool {
         match self.state {
             State::Leader(_) => true,
-            _ => self.leader.is_some() && self.elapsed < self.options.election_ticks,
+            _ if self.unheard >= self.options.election_ticks => false,
+            // Whoever confirmed a lease keeps to it, whatever it hears of other terms meanwhile.
+            _ => self.leader.is_some() || self.options.lease_ticks > 0,
         }
     }
 
@@ -32,7 +35,7 @@ impl<R: Rules> Raft<R> {
 
     /// Begins by asking whether an election could be won. Nothing of it is remembered, so the node counts at once.
     pub(super) fn campaign(&mut self) {
-        self.leader = None;
+        self.forget_leader();
         self.elapsed = 0;
         self.round += 1;
         self.draw_election_timeout();
@@ -58,9 +61,15 @@ impl<R: Rules> Raft<R> {
         if matches!(self.state, State::Leader(_)) {
             self.elapsed = 0;
         }
-        self.leader = None;
+        self.forget_leader();
         self.draw_election_timeout();
         self.enter(State::Follower);
+    }
+
+    /// Nobody is known to lead.
+    fn forget_leader(&mut self) {
+        self.leader = None;
+        self.abandon_questions();
     }
 
     /// A leader of this term spoke. Returns false if it is not the one that this node knows: there can be only one, so one
@@ -75,16 +84,19 @@ impl<R: Rules> Raft<R> {
                     self.enter(State::Follower);
                 }
                 self.effects.notes.push(Note::Follows { leader: from, term: self.hard_state.term });
+                self.ask_for_recovery();
             }
         }
         self.elapsed = 0;
+        self.unheard = 0;
         true
     }
 
     /// Whether this node would vote for the sender in `term`. It changes nothing here, whatever the answer: a pre-vote is no
     /// sign of a leader, and its term was not reached by anybody yet.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, last: Position, round: u64) {
-        let granted = term > self.hard_state.term && last >= self.log.last() && !self.hears_leader();
+        let free = !self.hears_leader() && self.recovery.is_none();
+        let granted = free && term > self.hard_state.term && last >= self.log.last();
         self.send(from, Body::PreVoteReply { granted, round });
     }
 
@@ -102,7 +114,7 @@ impl<R: Rules> Raft<R> {
 
     /// Answers whoever asks, even if this node knows itself to be no voter: the log of the one who asks may know better.
     pub(super) fn on_vote(&mut self, from: NodeId, last: Position) {
-        let free = self.hard_state.vote.is_none_or(|vote| vote == from);
+        let free = self.hard_state.vote.is_none_or(|vote| vote == from) && self.recovery.is_none();
         if !free || last < self.log.last() {
             return self.send(from, Body::VoteReply { granted: false });
         }
@@ -130,7 +142,7 @@ impl<R: Rules> Raft<R> {
     /// Goes on with the campaign if enough voters granted it.
     pub(super) fn count_votes(&mut self) {
         match &self.state {
-            State::PreCandidate(votes) if self.wins(votes) => self.become_candidate(),
+            State::PreCandidate(votes) if self.wins(votes) => self.become_candidate(false),
             State::Candidate(votes) if self.own_vote_counts() && self.wins(votes) => self.become_leader(),
             _ => {}
         }
@@ -145,7 +157,9 @@ impl<R: Rules> Raft<R> {
         self.durability.hard_state() == self.hard_state || self.rules.breaks(Rule::AnswerAfterSync)
     }
 
-    fn become_candidate(&mut self) {
+    /// Asks for votes. `told` says that the leader wants it.
+    pub(super) fn become_candidate(&mut self, told: bool) {
+        self.forget_leader();
         let term = Term(self.hard_state.term.0 + 1);
         self.hard_state = HardState { term, vote: Some(self.id) };
         self.elapsed = 0;
@@ -153,12 +167,13 @@ impl<R: Rules> Raft<R> {
         self.enter(State::Candidate(Votes::new()));
         let last = self.log.last();
         for voter in self.other_voters() {
-            self.send_after_sync(voter, Message { term, body: Body::Vote { last } });
+            self.send_after_sync(voter, Message { term, body: Body::Vote { last, told } });
         }
         self.count_votes();
     }
 
     fn become_leader(&mut self) {
+        self.forget_leader();
         self.leader = Some(self.id);
         let members = self.log.configuration().members();
         self.enter(State::Leader(Leader::new(self.id, members, self.log.last().index)));
@@ -166,11 +181,17 @@ impl<R: Rules> Raft<R> {
     }
 
     fn enter(&mut self, state: State) {
-        self.state = state;
+        if let State::Leader(leader) = std::mem::replace(&mut self.state, state) {
+            leader.reads.abandon(&mut self.effects);
+            if let Some(transfer) = leader.transfer {
+                transfer.end(&mut self.effects);
+            }
+        }
         self.effects.notes.push(Note::Role { role: self.role(), term: self.hard_state.term });
     }
 
-    fn other_voters(&self) -> Vec<NodeId> {
+    /// The voters but for this node.
+    pub(super) fn other_voters(&self) -> Vec<NodeId> {
         let configuration = self.log.configuration();
         configuration.members().into_iter().filter(|id| *id != self.id && configuration.is_voter(*id)).collect()
     }

@@ -8,8 +8,14 @@ impl<R: Rules> Raft<R> {
         if !is_well_formed(previous, &entries, self.hard_state.term) || !self.hear_leader(from) {
             return;
         }
+        if previous.index < self.log.base().index {
+            // What was forgotten was committed, and so is in every leader's log.
+            let matched = self.commit;
+            return self
+                .send_after_sync(from, Message { term: self.hard_state.term, body: Body::Appended { matched } });
+        }
         if !self.holds(previous) {
-            let hint = self.log.may_match(previous.index, previous.term);
+            let hint = self.log.may_match(previous.index, previous.term).unwrap_or(self.log.base());
             return self.send(from, Body::Rejected { previous: previous.index, hint });
         }
         // What this message vouches for ends with its own entries: the log may go on with some that the leader lacks.
@@ -19,6 +25,13 @@ impl<R: Rules> Raft<R> {
         }
         self.commit_to(commit.min(matched));
         self.send_after_sync(from, Message { term: self.hard_state.term, body: Body::Appended { matched } });
+    }
+
+    /// The leader asks whether it still is.
+    pub(super) fn on_confirm(&mut self, from: NodeId, round: u64) {
+        if self.hear_leader(from) {
+            self.send(from, Body::Confirmed { round });
+        }
     }
 
     /// The leader is there, and knows that the log matches its own up to `commit`.

@@ -9,6 +9,7 @@
 //! | an answer that carries a newer term | that term |
 //! | a successful append reply up to index m | the entries up to m, any truncation before them, the term |
 //! | the leader's own copy of an entry counted | the entry, in its own log |
+//! | a reply that a snapshot's position is held | the snapshot, and the log that begins with it |
 //! | a pre-vote, its answer, appends and heartbeats of a leader, their liveness answers | nothing beyond the sender's term |
 //!
 //! The core sorts its messages accordingly into [`Effects::msgs_now`] and [`Effects::msgs_after_sync`].
@@ -16,7 +17,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, EntryKind, HardState, Index, NodeId, Position, Role, Term};
+use super::{Change, ChangeError, Configuration, Entry, EntryKind, HardState, Index, NodeId, Position, Role, Term};
 
 /// Something that happens to the core. Nothing else changes its state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +41,47 @@ pub enum Input {
         /// Its payload.
         payload: Bytes,
     },
+    /// The host wants the members changed: all of it in one step. The answer is in [`Effects::proposals`].
+    Change {
+        /// Names the proposal in the answer.
+        id: ProposalId,
+        /// What is to change.
+        changes: Vec<Change>,
+    },
+    /// The host wants this voter to lead. The answer is in [`Effects::transfers`]; until it comes, nothing is proposed.
+    Transfer {
+        /// Names the wish in the answer.
+        id: ProposalId,
+        /// Who is to lead.
+        to: NodeId,
+    },
+    /// The host wants to read what was committed before now. The answer is in [`Effects::reads`].
+    Read {
+        /// Names the read in the answer.
+        id: ReadId,
+    },
+    /// The entries up to here are to be forgotten: they are in a database that is durable.
+    Compact {
+        /// The last of them.
+        to: Index,
+    },
+    /// The host put a database in the place of its own, and of the entries up to this position. That is durable.
+    Installed {
+        /// The last entry that the database executed.
+        at: Position,
+        /// The configuration that was in effect there, and its index.
+        configuration: (Index, Configuration),
+    },
+    /// The copy of the database that [`Effects::snapshots`] wanted was delivered to this node, or came to nothing.
+    SnapshotEnded {
+        /// To whom it was to go.
+        to: NodeId,
+    },
+    /// A peer was heard of in a new boot. What an earlier boot acknowledged may be lost.
+    Restarted {
+        /// The peer.
+        peer: NodeId,
+    },
     /// Everything up to and including this batch is durable. Batches complete in order.
     Persisted {
         /// As numbered by [`Effects::batch`].
@@ -59,6 +101,10 @@ pub struct Batch(pub u64);
 /// A proposal of the host's, numbered by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProposalId(pub u64);
+
+/// A read of the host's, numbered by the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReadId(pub u64);
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,6 +136,8 @@ pub enum Body {
     Vote {
         /// The end of the sender's log.
         last: Position,
+        /// The leader told the sender to campaign, so that it is deposed although it is heard.
+        told: bool,
     },
     /// The answer to a request for a vote.
     VoteReply {
@@ -124,6 +172,30 @@ pub enum Body {
     },
     /// I am here. It says nothing of the log. A leader of an older term gets it too, and learns the newer one.
     HeartbeatReply,
+    /// Do I still lead? A leader asks before it tells what is committed.
+    Confirm {
+        /// Numbers the rounds of the sender's term.
+        round: u64,
+    },
+    /// You did when I got this.
+    Confirmed {
+        /// As asked.
+        round: u64,
+    },
+    /// Up to where must I have applied to read what is committed now?
+    ReadIndex {
+        /// Numbers the questions of the sender's boot.
+        number: u64,
+    },
+    /// The answer.
+    ReadIndexReply {
+        /// As asked.
+        number: u64,
+        /// The index, or `None` if the leader cannot tell yet.
+        index: Option<Index>,
+    },
+    /// Campaign now: I lead, your log holds all of mine, and I stop proposing.
+    Campaign,
 }
 
 /// What the host must do, in this order: write the batch, send `msgs_now`, begin the sync of the batch, and when it is
@@ -146,6 +218,15 @@ pub struct Effects {
     pub apply_to: Option<Index>,
     /// What became of proposals.
     pub proposals: Vec<(ProposalId, Result<Position, ProposeError>)>,
+    /// What became of wishes for another leader. Success says that this node no longer leads.
+    pub transfers: Vec<(ProposalId, Result<(), TransferError>)>,
+    /// What became of reads: the index that must be applied before they are served.
+    pub reads: Vec<(ReadId, Result<Index, ReadError>)>,
+    /// Peers that need entries which were forgotten, and so a copy of the database. While it is on its way, nothing else is
+    /// sent to them; the host says when it is over, with [`Input::SnapshotEnded`].
+    pub snapshots: Vec<NodeId>,
+    /// The log of a node that had lost a part of it holds everything again that it may have acknowledged.
+    pub recovered: bool,
     /// The core wants [`Input::ElectionTimeout`] with a new random number.
     pub wants_election_timeout: bool,
     /// What happened, for the record.
@@ -162,6 +243,38 @@ pub enum ProposeError {
     },
     /// Too much is uncommitted already.
     Busy,
+    /// The node is handing its leadership over.
+    Transferring,
+    /// The members cannot be changed so, or not now.
+    Change(ChangeError),
+}
+
+/// Why leadership was not handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransferError {
+    /// The node does not lead.
+    NotLeader {
+        /// Who does, if known.
+        leader: Option<NodeId>,
+    },
+    /// The node leads already.
+    Leads,
+    /// The one who is to lead does not vote.
+    NotVoter,
+    /// Another transfer is under way.
+    Transferring,
+    /// The one who is to lead did not take over within an election timeout.
+    TimedOut,
+}
+
+/// Why it is not known what must be applied before a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadError {
+    /// Nobody is known to lead, or leadership changed while the read waited.
+    NoLeader,
+    /// The leader has not yet committed an entry of its own term: it cannot know what is committed (Raft dissertation,
+    /// section 6.4).
+    NotReady,
 }
 
 /// Something that happened inside the core.

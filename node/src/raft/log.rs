@@ -2,15 +2,17 @@
 
 use super::{Configuration, Entry, EntryKind, Index, Position, Term};
 
-/// All entries from index 1, and the configurations among them.
+/// All entries after the base, and the configurations among them.
 ///
-/// Invariants: the entry at place `i` has index `i + 1`; the first entry is a configuration; every configuration entry
-/// decodes.
+/// Invariants: the entry at place `i` has index `base + 1 + i`; the entry at index 1 is a configuration; every
+/// configuration entry decodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Log {
+    /// The position before the first entry. What is at or below it was executed, and is held by the database only.
+    base: Position,
     entries: Vec<Entry>,
-    /// The configurations in the log with their indexes, in order. Below them lies the empty one of an empty log, so that
-    /// the last one is always the one in effect.
+    /// The configurations in the log with their indexes, in order. The first is the one in effect at the base: the empty
+    /// one, if nothing lies below the log. So the last one is always the one in effect.
     configurations: Vec<(Index, Configuration)>,
     /// The host was given the entries up to here.
     handed_out: Index,
@@ -19,13 +21,14 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Takes up a log that the host already holds.
-    pub(super) fn new(entries: Vec<Entry>) -> Log {
-        let configurations = vec![(Index(0), Configuration::default())];
+    /// Takes up a log that the host already holds, from the entry after `base`. `configuration` is the one in effect at
+    /// the base, with its index; a newer one that lies in the entries as well does no harm.
+    pub(super) fn new(base: Position, configuration: (Index, Configuration), entries: Vec<Entry>) -> Log {
         let mut log = Log {
+            base,
             entries: Vec::with_capacity(entries.len()),
-            configurations,
-            handed_out: Index(0),
+            configurations: vec![configuration],
+            handed_out: base.index,
             truncate_from: None,
         };
         entries.into_iter().for_each(|entry| log.append(entry));
@@ -33,43 +36,80 @@ impl Log {
         log
     }
 
-    /// The end of the log.
-    pub(super) fn last(&self) -> Position {
-        self.entries.last().map(Entry::position).unwrap_or_default()
+    /// The position before the first entry.
+    pub(super) fn base(&self) -> Position {
+        self.base
     }
 
-    /// The term of the entry at an index; of index 0 it is 0.
+    /// The end of the log.
+    pub(super) fn last(&self) -> Position {
+        self.entries.last().map_or(self.base, Entry::position)
+    }
+
+    /// The term of the entry at an index, at the base or above it; of index 0 it is 0.
     pub(super) fn term_at(&self, index: Index) -> Option<Term> {
-        match index {
-            Index(0) => Some(Term(0)),
-            Index(i) => self.entries.get(usize::try_from(i - 1).ok()?).map(|entry| entry.term),
+        if index <= self.base.index {
+            return (index == self.base.index).then_some(self.base.term);
         }
+        self.entries.get(self.place(index)).map(|entry| entry.term)
+    }
+
+    /// Where the entry of an index above the base stands.
+    fn place(&self, index: Index) -> usize {
+        usize::try_from(index.0 - self.base.index.0 - 1).expect("a log fits into memory")
     }
 
     /// The entries from `first` to `last`, both included; empty when `last` is before `first`.
     ///
     /// # Panics
-    /// If `first` is 0 or `last` is beyond the end.
+    /// If `first` is not above the base or `last` is beyond the end.
     pub(super) fn entries(&self, first: Index, last: Index) -> &[Entry] {
         if last < first {
             return &[];
         }
-        assert!(first > Index(0) && last <= self.last().index, "no entries {first} to {last}: {}", self.last());
-        &self.entries[first.0 as usize - 1..last.0 as usize]
+        let (base, end) = (self.base, self.last());
+        assert!(first > base.index && last <= end.index, "no entries {first} to {last} between {base} and {end}");
+        &self.entries[self.place(first)..=self.place(last)]
     }
 
     /// The greatest position at or below `index` whose term is at most `term`: no entry above it can match a log that has
-    /// `term` at `index`, since terms never fall along a log.
-    pub(super) fn may_match(&self, index: Index, term: Term) -> Position {
+    /// `term` at `index`, since terms never fall along a log. `None` if that lies below the base.
+    pub(super) fn may_match(&self, index: Index, term: Term) -> Option<Position> {
+        if index < self.base.index || term < self.base.term {
+            return None;
+        }
         let end = index.min(self.last().index);
-        let candidates = &self.entries[..end.0 as usize];
+        let candidates = self.entries(self.base.index.next(), end);
         let count = candidates.partition_point(|entry| entry.term <= term);
-        candidates[..count].last().map(Entry::position).unwrap_or_default()
+        Some(candidates[..count].last().map_or(self.base, Entry::position))
     }
 
     /// The configuration in effect: the latest one in the log.
     pub(super) fn configuration(&self) -> &Configuration {
-        &self.configurations.last().expect("the empty configuration lies below all others").1
+        &self.configurations.last().expect("the configuration at the base lies below all others").1
+    }
+
+    /// The index of the configuration in effect.
+    pub(super) fn configuration_index(&self) -> Index {
+        self.configurations.last().expect("the configuration at the base lies below all others").0
+    }
+
+    /// Forgets the entries up to `to`, which the host was given.
+    pub(super) fn compact(&mut self, to: Index) {
+        assert!(to <= self.handed_out, "entry {to} is to be forgotten before it was written");
+        let Some(term) = self.term_at(to) else { return };
+        self.entries.drain(..self.place(to.next()));
+        self.base = Position { term, index: to };
+        let below = self.configurations.iter().take_while(|(index, _)| *index <= to).count();
+        self.configurations.drain(..below.saturating_sub(1));
+    }
+
+    /// Begins anew at a position that the database has reached. Entries above it stay if they follow it.
+    pub(super) fn install(&mut self, at: Position, configuration: (Index, Configuration)) {
+        if self.term_at(at.index) == Some(at.term) {
+            return self.compact(at.index);
+        }
+        *self = Log::new(at, configuration, Vec::new());
     }
 
     /// Adds the next entry.
@@ -80,7 +120,7 @@ impl Log {
         let next = self.last().index.next();
         assert_eq!(entry.index, next, "the log has no gaps");
         assert!(next > Index(1) || entry.kind == EntryKind::Configuration, "the first entry is a configuration");
-        if entry.kind == EntryKind::Configuration {
+        if entry.kind == EntryKind::Configuration && next > self.configuration_index() {
             let configuration = Configuration::decode(&entry.payload)
                 .unwrap_or_else(|error| panic!("configuration at index {next} of the log: {error}"));
             self.configurations.push((next, configuration));
@@ -90,8 +130,8 @@ impl Log {
 
     /// Removes an index and all after it.
     pub(super) fn truncate(&mut self, from: Index) {
-        assert!(from > Index(0), "there is nothing at index 0 to remove");
-        self.entries.truncate(from.0 as usize - 1);
+        assert!(from > self.base.index, "there is nothing at index {from} to remove: the log begins at {}", self.base);
+        self.entries.truncate(self.place(from));
         while self.configurations.last().is_some_and(|(index, _)| *index >= from) {
             self.configurations.pop();
         }
@@ -103,7 +143,7 @@ impl Log {
 
     /// What the host has not been given yet: from where to cut its log, and what to append then.
     pub(super) fn hand_out(&mut self) -> (Option<Index>, Vec<Entry>) {
-        let unwritten = self.entries[self.handed_out.0 as usize..].to_vec();
+        let unwritten = self.entries(self.handed_out.next(), self.last().index).to_vec();
         self.handed_out = self.last().index;
         (self.truncate_from.take(), unwritten)
     }
@@ -121,13 +161,17 @@ mod tests {
         Entry { index: Index(index), term: Term(index), kind: EntryKind::Configuration, payload }
     }
 
+    fn from_the_first(entries: Vec<Entry>) -> Log {
+        Log::new(Position::default(), Default::default(), entries)
+    }
+
     fn noop(index: u64, term: u64) -> Entry {
         Entry { index: Index(index), term: Term(term), kind: EntryKind::Noop, payload: Bytes::new() }
     }
 
     #[test]
     fn the_latest_configuration_is_in_effect_and_truncation_brings_the_older_one_back() {
-        let mut log = Log::new(vec![]);
+        let mut log = from_the_first(vec![]);
         assert!(log.configuration().voters.is_empty());
         log.append(configuration(1, 1));
         log.append(configuration(2, 2));
@@ -140,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_host_is_told_to_cut_only_what_it_was_given() {
-        let mut log = Log::new(vec![configuration(1, 1), noop(2, 1)]);
+        let mut log = from_the_first(vec![configuration(1, 1), noop(2, 1)]);
         log.append(noop(3, 1));
         log.truncate(Index(3));
         assert_eq!(log.hand_out(), (None, vec![]));
@@ -153,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_hint_skips_terms_that_cannot_match() {
-        let log = Log::new(vec![configuration(1, 1), noop(2, 3), noop(3, 3), noop(4, 7)]);
+        let log = from_the_first(vec![configuration(1, 1), noop(2, 3), noop(3, 3), noop(4, 7)]);
         let table = [
             (9, 9, (4, 7)),
             (9, 7, (4, 7)),
@@ -165,7 +209,34 @@ mod tests {
         ];
         for (index, term, (expected_index, expected_term)) in table {
             let expected = Position { index: Index(expected_index), term: Term(expected_term) };
-            assert_eq!(log.may_match(Index(index), Term(term)), expected, "index {index}, term {term}");
+            assert_eq!(log.may_match(Index(index), Term(term)), Some(expected), "index {index}, term {term}");
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_matches_nothing_and_its_configuration_stays() {
+        let mut log = from_the_first(vec![configuration(1, 1), noop(2, 3), configuration(3, 2), noop(4, 7)]);
+        log.compact(Index(2));
+        assert_eq!((log.base().index, log.last().index), (Index(2), Index(4)));
+        assert_eq!((log.term_at(Index(1)), log.term_at(Index(2))), (None, Some(Term(3))));
+        assert_eq!(log.may_match(Index(1), Term(9)), None);
+        assert_eq!(log.may_match(Index(9), Term(2)), None);
+        assert_eq!(log.may_match(Index(2), Term(3)), Some(log.base()));
+        log.truncate(Index(3));
+        assert!(log.configuration().is_voter(NodeId(1)));
+        assert_eq!(log.last(), log.base());
+        assert_eq!(log.hand_out(), (Some(Index(3)), vec![]));
+    }
+
+    #[test]
+    fn a_log_that_does_not_hold_what_is_installed_begins_anew() {
+        let kept = |at: Position| {
+            let mut log = from_the_first(vec![configuration(1, 1), noop(2, 1), noop(3, 2)]);
+            log.install(at, (Index(1), Configuration::default()));
+            (log.base(), log.last().index)
+        };
+        let [same, other] = [1, 2].map(|term| Position { term: Term(term), index: Index(2) });
+        assert_eq!(kept(same), (same, Index(3)));
+        assert_eq!(kept(other), (other, Index(2)));
     }
 }

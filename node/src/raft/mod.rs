@@ -11,6 +11,10 @@
 //! | `core` | the state, `step`, `take_effects` |
 //! | `election` | campaigns, pre-votes, votes |
 //! | `replication` | the leader: proposals, commitment, heartbeats |
+//! | `reads` | what is committed, told to those who want to read it |
+//! | `membership` | changes of who takes part |
+//! | `transfer` | leadership handed over |
+//! | `snapshot` | a log that forgot its beginning, or lost a part |
 //! | `peer` | what a leader knows of one follower, and the flow of appends to it |
 //! | `follower` | appends and heartbeats received |
 //! | `log` | entries and configurations in memory |
@@ -25,10 +29,6 @@
 //! * Nothing that a peer sends panics. What cannot come from a correct peer is ignored or refused. The node's own
 //!   invariants are asserted always.
 //! * A message that promises something leaves after what it promises is durable; see [`io`].
-//!
-//! # What is missing
-//! Changes of the membership, snapshots and compaction, reads, and transfer of leadership. The entry kinds and the form of
-//! configurations are already those they need.
 
 pub mod config;
 pub mod io;
@@ -41,11 +41,16 @@ mod durability;
 mod election;
 mod follower;
 mod log;
+mod membership;
 mod peer;
+mod reads;
 mod replication;
+mod snapshot;
+mod transfer;
 
-pub use self::core::{Options, Raft};
+pub use self::core::{Options, Raft, Saved};
 pub use config::{BadConfiguration, Configuration};
-pub use io::{Batch, Body, Effects, Input, Message, Note, ProposalId, ProposeError};
+pub use io::{Batch, Body, Effects, Input, Message, Note, ProposalId, ProposeError, ReadError, ReadId, TransferError};
+pub use membership::{Change, ChangeError};
 pub use rules::{Correct, Rule, Rules};
 pub use types::{Entry, EntryKind, HardState, Index, NodeId, Position, Role, Term};

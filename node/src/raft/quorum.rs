@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Configuration, Index, NodeId};
+use super::{Configuration, NodeId};
 
 /// Whether those who said yes decide.
 pub fn decides(configuration: &Configuration, yes: impl Fn(NodeId) -> bool) -> bool {
     halves(configuration).all(|voters| is_majority(voters.keys().filter(|id| yes(**id)).count(), voters.len()))
 }
 
-/// The greatest index that enough voters hold for it to be committed.
-pub fn held(configuration: &Configuration, holds: impl Fn(NodeId) -> Index) -> Index {
+/// The greatest value that enough voters have reached: of an index, what can be committed.
+pub fn held<T: Copy + Default + Ord>(configuration: &Configuration, holds: impl Fn(NodeId) -> T) -> T {
     halves(configuration).map(|voters| held_by_majority(voters, &holds)).min().unwrap_or_default()
 }
 
@@ -19,8 +19,8 @@ fn halves(configuration: &Configuration) -> impl Iterator<Item = &BTreeMap<NodeI
 }
 
 /// Quadratic in the number of voters, of which there are few; it neither allocates nor sorts.
-fn held_by_majority(voters: &BTreeMap<NodeId, String>, holds: impl Fn(NodeId) -> Index) -> Index {
-    let reaches = |index: &Index| is_majority(voters.keys().filter(|id| holds(**id) >= *index).count(), voters.len());
+fn held_by_majority<T: Copy + Default + Ord>(voters: &BTreeMap<NodeId, String>, holds: impl Fn(NodeId) -> T) -> T {
+    let reaches = |value: &T| is_majority(voters.keys().filter(|id| holds(**id) >= *value).count(), voters.len());
     voters.keys().map(|id| holds(*id)).filter(reaches).max().unwrap_or_default()
 }
 
@@ -31,6 +31,7 @@ fn is_majority(count: usize, of: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::Index;
 
     type Ids = &'static [u64];
 

@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use super::core::State;
 use super::peer::Peer;
+use super::reads::Reads;
+use super::transfer::Transfer;
 use super::{
     Body, Entry, EntryKind, Index, Message, NodeId, Options, ProposalId, ProposeError, Raft, Rule, Rules, quorum,
 };
@@ -21,13 +23,38 @@ pub(super) struct Leader {
     check_elapsed: u32,
     /// Bytes of the payloads that were proposed in this term and are not committed.
     uncommitted_bytes: usize,
+    /// Ticks since it leads.
+    pub(super) ticks: u64,
+    pub(super) reads: Reads,
+    /// Somebody else is to lead.
+    pub(super) transfer: Option<Transfer>,
 }
 
 impl Leader {
     /// A leader at the start of its term, whose log ends at `last`.
     pub(super) fn new(id: NodeId, members: BTreeSet<NodeId>, last: Index) -> Leader {
         let peers = members.into_iter().filter(|member| *member != id).map(|member| Peer::new(member, last)).collect();
-        Leader { peers, heartbeat_elapsed: 0, check_elapsed: 0, uncommitted_bytes: 0 }
+        Leader {
+            peers,
+            heartbeat_elapsed: 0,
+            check_elapsed: 0,
+            uncommitted_bytes: 0,
+            ticks: 0,
+            reads: Reads::default(),
+            transfer: None,
+        }
+    }
+
+    /// The members are these from now on, by the configuration at `index`; the log ends at `last`.
+    pub(super) fn follow(&mut self, members: &BTreeSet<NodeId>, index: Index, own: NodeId, last: Index) {
+        for peer in &mut self.peers {
+            peer.leaving = if members.contains(&peer.id) { None } else { peer.leaving.or(Some(index)) };
+        }
+        for id in members.iter().copied().filter(|id| *id != own) {
+            if let Err(place) = self.peers.binary_search_by_key(&id, |peer| peer.id) {
+                self.peers.insert(place, Peer::new(id, last));
+            }
+        }
     }
 
     /// After how many ticks heartbeats or a check are due. Alone, a leader has neither to do.
@@ -37,11 +64,11 @@ impl Leader {
         (!self.peers.is_empty()).then_some(heartbeat.min(check))
     }
 
-    fn peer(&self, id: NodeId) -> Option<&Peer> {
+    pub(super) fn peer(&self, id: NodeId) -> Option<&Peer> {
         self.peers.binary_search_by_key(&id, |peer| peer.id).ok().map(|place| &self.peers[place])
     }
 
-    fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
+    pub(super) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
         self.peers.binary_search_by_key(&id, |peer| peer.id).ok().map(|place| &mut self.peers[place])
     }
 }
@@ -54,6 +81,9 @@ impl<R: Rules> Raft<R> {
             let leader = self.leader;
             return self.effects.proposals.push((id, Err(ProposeError::NotLeader { leader })));
         };
+        if leader.transfer.is_some() {
+            return self.effects.proposals.push((id, Err(ProposeError::Transferring)));
+        }
         let uncommitted = leader.uncommitted_bytes.saturating_add(payload.len());
         if leader.uncommitted_bytes > 0 && uncommitted > self.options.max_uncommitted_bytes {
             return self.effects.proposals.push((id, Err(ProposeError::Busy)));
@@ -72,6 +102,7 @@ impl<R: Rules> Raft<R> {
     /// slept must not announce itself before it knows whether it still is one.
     pub(super) fn tick_leader(&mut self, ticks: u32) {
         let State::Leader(leader) = &mut self.state else { return };
+        leader.ticks += u64::from(ticks);
         leader.heartbeat_elapsed = leader.heartbeat_elapsed.saturating_add(ticks);
         leader.check_elapsed = leader.check_elapsed.saturating_add(ticks);
         if leader.check_elapsed >= self.options.election_ticks {
@@ -80,6 +111,7 @@ impl<R: Rules> Raft<R> {
                 return self.become_follower();
             }
         }
+        self.tick_transfer(ticks);
         self.send_heartbeats();
     }
 
@@ -88,6 +120,9 @@ impl<R: Rules> Raft<R> {
     pub(super) fn replicate(&mut self) {
         let State::Leader(leader) = &mut self.state else { return };
         for peer in &mut leader.peers {
+            if peer.wants_snapshot(&self.log) {
+                self.effects.snapshots.push(peer.id);
+            }
             while let Some(body) = peer.next_append(&self.log, self.commit, &self.options) {
                 self.effects.msgs_now.push((peer.id, Message { term: self.hard_state.term, body }));
             }
@@ -101,7 +136,10 @@ impl<R: Rules> Raft<R> {
         peer.active = true;
         let last = self.log.last().index;
         match body {
-            Body::Appended { matched } if matched <= last && peer.on_appended(matched) => self.advance_commit(),
+            Body::Appended { matched } if matched <= last && peer.on_appended(matched, self.log.base().index) => {
+                self.advance_commit();
+                self.tell_to_campaign();
+            }
             Body::Rejected { previous, hint } => peer.on_rejected(previous, hint, &self.log),
             Body::HeartbeatReply => peer.on_heartbeat_reply(),
             _ => {}
@@ -124,10 +162,11 @@ impl<R: Rules> Raft<R> {
             let bytes: usize = own_term.map(|entry| entry.payload.len()).sum();
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(bytes);
             self.commit_to(held);
+            self.act_on_configuration();
         }
     }
 
-    fn append_own(&mut self, kind: EntryKind, payload: Bytes) {
+    pub(super) fn append_own(&mut self, kind: EntryKind, payload: Bytes) {
         let index = self.log.last().index.next();
         self.log.append(Entry { index, term: self.hard_state.term, kind, payload });
         if self.rules.breaks(Rule::AnswerAfterSync) {
@@ -140,7 +179,8 @@ impl<R: Rules> Raft<R> {
         let State::Leader(leader) = &mut self.state else { return false };
         let here = |id| id == self.id || leader.peer(id).is_some_and(|peer| peer.active);
         let majority = quorum::decides(self.log.configuration(), here);
-        leader.peers.iter_mut().for_each(|peer| peer.active = false);
+        leader.peers.retain(|peer| !peer.has_left(self.commit));
+        leader.peers.iter_mut().for_each(Peer::begin_count);
         majority
     }
 
@@ -154,5 +194,6 @@ impl<R: Rules> Raft<R> {
             let body = Body::Heartbeat { commit: peer.matched.min(self.commit) };
             self.effects.msgs_now.push((peer.id, Message { term: self.hard_state.term, body }));
         }
+        self.repeat_round();
     }
 }

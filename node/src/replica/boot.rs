@@ -88,11 +88,21 @@ fn replica<H: Host, R: Rules>(
         election_ticks: ticks(options.election_min),
         max_append_bytes: options.append_bytes_max,
         max_inflight: options.inflight_max,
+        max_inflight_bytes: options.inflight_bytes_max,
         max_uncommitted_bytes: options.uncommitted_bytes_max,
+        promote_lag: options.promote_lag,
+        lease_ticks: 0,
+    };
+    let peers = Peers::new(superblock.cluster, superblock.node, superblock.epoch, &opened.entries);
+    let saved = raft::Saved {
+        hard_state: opened.hard_state,
+        entries: opened.entries,
+        applied: state_machine.applied().index,
+        ..raft::Saved::default()
     };
     Replica {
-        peers: Peers::new(superblock.cluster, superblock.node, superblock.epoch, &opened.entries),
-        raft: Raft::new(core, superblock.node, opened.hard_state, opened.entries, rules),
+        peers,
+        raft: Raft::new(core, superblock.node, saved, rules),
         log,
         requests: Requests::default(),
         applier: Applier::new(state_machine, &options),

@@ -47,6 +47,10 @@ pub struct Options {
     pub append_bytes_max: usize,
     /// The most append messages to one peer that wait for their answer.
     pub inflight_max: usize,
+    /// The most bytes of payload to one peer that wait for their answer, but always at least one message.
+    pub inflight_bytes_max: usize,
+    /// A learner that lacks more entries than this cannot be made a voter.
+    pub promote_lag: u64,
     /// The most bytes of payload that wait to be committed. Beyond it clients are told that the node is busy.
     pub uncommitted_bytes_max: usize,
     /// The most bytes of one request's statements and values.
@@ -73,6 +77,8 @@ impl Default for Options {
             heartbeat: Duration::from_millis(50),
             append_bytes_max: 1 << 20,
             inflight_max: 64,
+            inflight_bytes_max: 16 << 20,
+            promote_lag: 1000,
             uncommitted_bytes_max: 64 << 20,
             request_bytes_max: 8 << 20,
             apply_entries_max: 256,

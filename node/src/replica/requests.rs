@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Replica, answer};
-use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Request, Response, SessionError, SessionSequence};
+use crate::api::{Batch, Command as Asked, Error, Reply, Request, Response, SessionError, SessionSequence};
 use crate::host::{Broken, CallId, Host, RequestId};
 use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Role, Rules, Term};
 use crate::state_machine::{Command, Registration};
@@ -56,7 +56,7 @@ impl<R: Rules> Replica<R> {
     fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
         let (kind, payload) = match request.command {
             Asked::Execute(batch) => self.statements(host, request.session, batch, false),
-            Asked::Query(batch, ReadLevel::Strong) => self.statements(host, request.session, batch, true),
+            Asked::Query(batch, _) => self.statements(host, request.session, batch, true),
             Asked::Register => (EntryKind::Session, Registration { lifetime: self.options.session_entries }.encode()),
         };
         let proposal = ProposalId(self.requests.number());
@@ -116,6 +116,11 @@ impl Requests {
             }
             Err(ProposeError::NotLeader { .. }) => answer(host, id, &Err(Error::NotLeader { leader })),
             Err(ProposeError::Busy) => answer(host, id, &Err(Error::Busy)),
+            Err(ProposeError::Transferring) => {
+                let reason = "the leader is handing its leadership over; try again".to_owned();
+                answer(host, id, &Err(Error::Unavailable(reason)));
+            }
+            Err(ProposeError::Change(_)) => unreachable!("only changes of the membership are refused so"),
         }
     }
 

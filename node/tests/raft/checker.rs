@@ -2,13 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::raft::{Configuration, Entry, HardState, Index, NodeId, Position, Term, quorum};
+use lockstep_node::raft::{Configuration, Entry, HardState, Index, NodeId, Position, Saved, Term, quorum};
 
 /// What a node's disk would hold after a loss of power.
 #[derive(Clone, Default)]
 pub struct Disk {
     pub hard_state: HardState,
+    /// What the database holds: all up to here, which the log does not.
+    pub base: Position,
+    pub configuration: (Index, Configuration),
+    /// The entries after the base.
     pub log: Vec<Entry>,
+    pub recovering: bool,
+}
+
+impl Disk {
+    /// What the next boot finds.
+    pub fn saved(&self) -> Saved {
+        Saved {
+            hard_state: self.hard_state,
+            base: self.base,
+            configuration: self.configuration.clone(),
+            entries: self.log.clone(),
+            applied: self.base.index,
+            recovering: self.recovering,
+        }
+    }
+
+    /// Removes this index and all after it.
+    pub fn truncate(&mut self, from: Index) {
+        self.log.truncate((from.0 - self.base.index.0) as usize - 1);
+    }
+
+    /// What is committed up to here is in the database now; the log goes on from there if it does.
+    pub fn rebase(&mut self, base: Position, configuration: (Index, Configuration)) {
+        let follows = self.log.iter().any(|entry| entry.position() == base);
+        self.log.retain(|entry| follows && entry.index > base.index);
+        (self.base, self.configuration) = (base, configuration);
+    }
+
+    fn holds(&self, entry: &Entry) -> bool {
+        entry.index <= self.base.index || self.log.contains(entry)
+    }
 }
 
 /// What was seen so far, and what was found wrong.
@@ -33,13 +68,14 @@ impl Checker {
         self.committed.len()
     }
 
-    /// A node became leader with this log.
-    pub fn leads(&mut self, term: Term, node: NodeId, log: &[Entry]) {
+    /// A node became leader with this log after a base.
+    pub fn leads(&mut self, term: Term, node: NodeId, base: Index, log: &[Entry]) {
         let first = *self.leaders.entry(term).or_insert(node);
         if first != node {
             self.violation(format!("election safety: n{} and n{} both lead term {term}", first.0, node.0));
         }
-        if let Some(missing) = self.committed.iter().zip(1..).find(|(entry, i)| log.get(i - 1) != Some(*entry)) {
+        let logged = self.committed.iter().skip(base.0 as usize);
+        if let Some(missing) = logged.zip(0..).find(|(entry, place)| log.get(*place) != Some(*entry)) {
             let position = missing.0.position();
             self.violation(format!("leader completeness: n{} leads term {term} without committed {position}", node.0));
         }
@@ -81,7 +117,7 @@ impl Checker {
             }
             return;
         }
-        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.log.get(index as usize - 1) == Some(entry));
+        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.holds(entry));
         if !quorum::decides(configuration, on_disk) {
             self.violation(format!(
                 "durability: n{} commits {}, which no majority has on disk",

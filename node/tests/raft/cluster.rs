@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use lockstep_node::raft::{
-    Batch, Body, Configuration, Effects, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Note, Options,
-    ProposalId, ProposeError, Raft, Role, Rule, Rules, Term,
+    Batch, Body, Change, Configuration, Effects, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Note,
+    Options, Position, ProposalId, ProposeError, Raft, ReadError, ReadId, Role, Rule, Rules, Term, TransferError,
 };
 
 use crate::checker::{Checker, Disk};
@@ -70,7 +70,7 @@ impl Cluster {
             };
             let log = if blank.contains(&id) { vec![] } else { vec![first] };
             let hard_state = HardState { term: Term(log.len() as u64), vote: None };
-            cluster.install(id, Disk { hard_state, log });
+            cluster.install(id, Disk { hard_state, log, ..Disk::default() });
         }
         cluster
     }
@@ -122,7 +122,7 @@ impl Cluster {
     pub fn restart(&mut self, id: NodeId) {
         let disk = self.disks[&id].clone();
         let node = self.nodes.get_mut(&id).expect("a known node");
-        node.raft = Some(Raft::new(self.options, id, disk.hard_state, disk.log, self.rules));
+        node.raft = Some(Raft::new(self.options, id, disk.saved(), self.rules));
         node.writes.clear();
         node.commit = Index(0);
         self.carry_out(id);
@@ -139,13 +139,41 @@ impl Cluster {
         self.carry_out(id);
     }
 
+    /// Asks for a change of the members.
+    pub fn change(&mut self, id: NodeId, changes: Vec<Change>) {
+        let proposal = ProposalId(self.proposals.len() as u64);
+        self.proposals.push(Bytes::from_static(b"the change"));
+        self.step(id, Input::Change { id: proposal, changes });
+    }
+
+    /// What a node has executed is in its database for good, and its log forgets all up to `to`.
+    pub fn compact(&mut self, id: NodeId, to: Index) {
+        let Some(raft) = self.raft(id) else { return };
+        let term = raft.term_at(to).expect("only what is in the log can be forgotten");
+        let configuration = configuration_at(&self.disks[&id], to);
+        let disk = self.disks.get_mut(&id).expect("every node has a disk");
+        disk.rebase(Position { term, index: to }, configuration);
+        self.step(id, Input::Compact { to });
+    }
+
+    /// A copy of a node's database, with all that may be applied there, becomes another one's.
+    pub fn copy(&mut self, from: NodeId, to: NodeId) {
+        let Some(raft) = self.raft(from) else { return };
+        let index = raft.apply_to();
+        let at = Position { term: raft.term_at(index).expect("it is in the log or its base"), index };
+        let configuration = configuration_at(&self.disks[&from], index);
+        self.disks.get_mut(&to).expect("every node has a disk").rebase(at, configuration.clone());
+        self.step(to, Input::Installed { at, configuration });
+        self.step(from, Input::SnapshotEnded { to });
+    }
+
     /// Completes the oldest sync of a node. Returns false if there is none.
     pub fn sync(&mut self, id: NodeId) -> bool {
         let Some(write) = self.nodes.get_mut(&id).and_then(|node| node.writes.pop_front()) else { return false };
         let disk = self.disks.get_mut(&id).expect("every node has a disk");
         disk.hard_state = write.hard_state.unwrap_or(disk.hard_state);
         if let Some(from) = write.truncate_from {
-            disk.log.truncate(from.0 as usize - 1);
+            disk.truncate(from);
         }
         disk.log.extend(write.append);
         self.print(|| format!("n{} synced batch {}", id.0, write.batch.0), self.nodes[&id].stalled);
@@ -217,6 +245,19 @@ impl Cluster {
         for note in &effects.notes {
             self.print(|| show_note(id, note), true);
         }
+        for (read, answer) in &effects.reads {
+            self.print(|| show_read(id, *read, answer), true);
+        }
+        for (_, answer) in &effects.transfers {
+            self.print(|| show_transfer(id, answer), true);
+        }
+        for peer in &effects.snapshots {
+            self.print(|| format!("n{} must send n{} a copy of its database", id.0, peer.0), true);
+        }
+        if effects.recovered {
+            self.disks.get_mut(&id).expect("every node has a disk").recovering = false;
+            self.print(|| format!("n{} has recovered", id.0), true);
+        }
         for (proposal, answer) in &effects.proposals {
             let payload = String::from_utf8_lossy(&self.proposals[proposal.0 as usize]).into_owned();
             self.print(|| show_proposal(id, &payload, answer), true);
@@ -227,9 +268,10 @@ impl Cluster {
             self.checker.appends(raft.term_at(entry.index.previous()).expect("a log has no gaps"), entry);
         }
         if effects.notes.iter().any(|note| matches!(note, Note::Role { role: Role::Leader, .. })) {
-            self.checker.leads(raft.term(), id, raft.entries(Index(1), raft.last().index));
+            let base = raft.base().index;
+            self.checker.leads(raft.term(), id, base, raft.entries(base.next(), raft.last().index));
         }
-        for entry in raft.entries(node.commit.next(), raft.commit()) {
+        for entry in raft.entries(node.commit.max(raft.base().index).next(), raft.commit()) {
             self.checker.commits(id, entry, raft.configuration(), &self.disks);
         }
         node.commit = raft.commit();
@@ -272,7 +314,7 @@ pub fn show(message: &Message) -> String {
         Body::PreVoteReply { granted, round } => {
             format!("PreVoteReply term={term} {} round={round}", show_grant(*granted))
         }
-        Body::Vote { last } => format!("Vote term={term} last={last}"),
+        Body::Vote { last, told } => format!("Vote term={term} last={last}{}", if *told { " told" } else { "" }),
         Body::VoteReply { granted } => format!("VoteReply term={term} {}", show_grant(*granted)),
         Body::Append { previous, entries, commit } => {
             format!("Append term={term} previous={previous} entries={} commit={commit}", show_entries(entries))
@@ -281,6 +323,14 @@ pub fn show(message: &Message) -> String {
         Body::Rejected { previous, hint } => format!("Rejected term={term} previous={previous} hint={hint}"),
         Body::Heartbeat { commit } => format!("Heartbeat term={term} commit={commit}"),
         Body::HeartbeatReply => format!("HeartbeatReply term={term}"),
+        Body::Confirm { round } => format!("Confirm term={term} round={round}"),
+        Body::Confirmed { round } => format!("Confirmed term={term} round={round}"),
+        Body::ReadIndex { number } => format!("ReadIndex term={term} number={number}"),
+        Body::ReadIndexReply { number, index: Some(index) } => {
+            format!("ReadIndexReply term={term} number={number} index={index}")
+        }
+        Body::ReadIndexReply { number, index: None } => format!("ReadIndexReply term={term} number={number}"),
+        Body::Campaign => format!("Campaign term={term}"),
     }
 }
 
@@ -337,5 +387,30 @@ fn show_proposal(
         Err(ProposeError::NotLeader { leader: Some(leader) }) => {
             format!("n{id} refuses {payload}: n{} leads", leader.0)
         }
+        Err(ProposeError::Transferring) => format!("n{id} refuses {payload}: it hands leadership over"),
+        Err(ProposeError::Change(error)) => format!("n{id} refuses {payload}: {error:?}"),
+    }
+}
+
+fn show_read(NodeId(id): NodeId, ReadId(read): ReadId, answer: &Result<Index, ReadError>) -> String {
+    match answer {
+        Ok(index) => format!("n{id} may serve read {read} when it has applied {index}"),
+        Err(error) => format!("n{id} refuses read {read}: {error:?}"),
+    }
+}
+
+fn show_transfer(NodeId(id): NodeId, answer: &Result<(), TransferError>) -> String {
+    match answer {
+        Ok(()) => format!("n{id} has handed leadership over"),
+        Err(error) => format!("n{id} keeps leadership where it is: {error:?}"),
+    }
+}
+
+/// The newest configuration at or below an index.
+fn configuration_at(disk: &Disk, index: Index) -> (Index, Configuration) {
+    let is_one = |entry: &&Entry| entry.kind == EntryKind::Configuration && entry.index <= index;
+    match disk.log.iter().rev().find(is_one) {
+        Some(entry) => (entry.index, Configuration::decode(&entry.payload).expect("the core appended it")),
+        None => disk.configuration.clone(),
     }
 }

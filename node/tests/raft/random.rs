@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use lockstep_node::raft::{
-    Body, Configuration, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, Position, ProposalId,
-    Raft, Role, Rule, Term,
+    Body, Change, Configuration, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, Position,
+    ProposalId, Raft, ReadId, Role, Rule, Saved, Term,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -15,7 +15,10 @@ const OPTIONS: Options = Options {
     election_ticks: 150,
     max_append_bytes: 100,
     max_inflight: 3,
+    max_inflight_bytes: 1000,
     max_uncommitted_bytes: 40,
+    promote_lag: 3,
+    lease_ticks: 0,
 };
 
 /// Runs clusters of three and five nodes through loss, duplication, reordering, cuts, stalled disks and crashes, with the
@@ -69,16 +72,36 @@ pub fn garbage_does_not_panic() {
         };
         let log = if dice.below(4) == 0 { vec![] } else { vec![first] };
         let hard_state = HardState { term: Term(1), vote: None };
-        let mut raft = Raft::new(OPTIONS, NodeId(1), hard_state, log, Breaks(None));
+        let saved = Saved { hard_state, entries: log, ..Saved::default() };
+        let mut raft = Raft::new(OPTIONS, NodeId(1), saved, Breaks(None));
         for _ in 0..5000 {
             let input = match dice.below(10) {
                 0 => Input::Tick(dice.below(200) as u32),
                 1 => Input::Propose { id: ProposalId(0), kind: EntryKind::Data, payload: Bytes::from_static(b"x") },
                 2 => Input::Persisted { batch: raft.take_effects().batch },
+                3 => wish(&mut dice, &raft),
                 _ => Input::Message { from: NodeId(dice.below(6)), message: garbage(&mut dice, &raft) },
             };
             raft.step(input);
         }
+    }
+}
+
+/// What a host may want of a core at any time.
+fn wish(dice: &mut Dice, raft: &Raft<Breaks>) -> Input {
+    let node = NodeId(dice.below(6));
+    let change = match dice.below(3) {
+        0 => Change::AddLearner { id: node, address: String::new() },
+        1 => Change::Promote(node),
+        _ => Change::Remove(node),
+    };
+    match dice.below(6) {
+        0 => Input::Change { id: ProposalId(0), changes: vec![change] },
+        1 => Input::Transfer { id: ProposalId(0), to: node },
+        2 => Input::Read { id: ReadId(0) },
+        3 if raft.apply_to() > raft.base().index => Input::Compact { to: raft.apply_to() },
+        4 => Input::SnapshotEnded { to: node },
+        _ => Input::Restarted { peer: node },
     }
 }
 
@@ -183,15 +206,20 @@ fn garbage(dice: &mut Dice, raft: &Raft<Breaks>) -> Message {
     };
     let index = Index(number(dice, last.index.0));
     let position = Position { index: Index(number(dice, last.index.0)), term: Term(number(dice, last.term.0)) };
-    let body = match dice.below(9) {
+    let body = match dice.below(14) {
         0 => Body::PreVote { last: position, round: number(dice, 1) },
         1 => Body::PreVoteReply { granted: dice.below(2) == 0, round: number(dice, 1) },
-        2 => Body::Vote { last: position },
+        2 => Body::Vote { last: position, told: dice.below(2) == 0 },
         3 => Body::VoteReply { granted: dice.below(2) == 0 },
         4 => Body::Appended { matched: index },
         5 => Body::Rejected { previous: index, hint: position },
         6 => Body::Heartbeat { commit: index },
         7 => Body::HeartbeatReply,
+        8 => Body::Confirm { round: number(dice, 1) },
+        9 => Body::Confirmed { round: number(dice, 1) },
+        10 => Body::ReadIndex { number: number(dice, 1) },
+        11 => Body::ReadIndexReply { number: number(dice, 1), index: (dice.below(2) == 0).then_some(index) },
+        12 => Body::Campaign,
         _ => {
             let previous = if dice.below(2) == 0 { last } else { position };
             let entries = (0..dice.below(4)).map(|i| garbage_entry(dice, previous, i)).collect();

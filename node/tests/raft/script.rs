@@ -2,7 +2,7 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `cluster nodes=3` | voters n1 to n3, each with the configuration as entry 1 of term 1; also `learners=`, `blank=` (nodes with an empty log, from the next number on), `break=`, and the options |
+//! | `cluster nodes=3` | voters n1 to n3, each with the configuration as entry 1 of term 1; also `learners=`, `blank=` (nodes with an empty log, from the next number on), `break=`, and the options `append_bytes=`, `inflight=`, `inflight_bytes=`, `uncommitted=`, `lag=` and `lease=` |
 //! | `disk n1 terms=1,1,2 term=3 vote=n2` | reboots n1 with a log of entries of these terms and this hard state; `disk n1 empty` with nothing |
 //! | `tick n1 50` | lets time pass on a node |
 //! | `timeout n1` | lets the time pass after which n1 does something |
@@ -15,6 +15,13 @@
 //! | `send n2->n1 Heartbeat term=3 commit=1` | delivers a message that nobody sent, written as it is shown |
 //! | `cut n1->n2`, `cut n1 n2`, `heal` | what arrives on the link, on all links between the two (or of a node) is lost; mends all |
 //! | `stall n1`, `sync n1`, `sync n1 2`, `unstall n1` | syncs wait until told; some of them, or all |
+//! | `read n1 7` | n1 wants to read; 7 names the read |
+//! | `change n1 add=n4 promote=n4 remove=n2` | asks n1 for a change of the members |
+//! | `transfer n1 n2` | n1 is to hand its leadership to n2 |
+//! | `compact n1 5` | n1 has entries 1 to 5 in its database for good, and forgets them |
+//! | `copy n1 n2` | a copy of n1's database arrives at n2 and takes the place of its own; `copy n1 n2 fails` does not arrive |
+//! | `corrupt n1 4` | n1 loses its log from entry 4 on, and boots, knowing that |
+//! | `reboots n1 n2` | n1 hears that n2 booted anew |
 //! | `crash n1`, `restart n1` | loses what is not synced; boots with what is |
 //! | `draw n1 300` | from now on, the election timeout that n1 draws |
 //! | `status`, `status n1` | prints what nodes are and hold |
@@ -26,8 +33,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lockstep_node::raft::{
-    Body, Configuration, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, Position, Role, Rule,
-    Term,
+    Body, Change, Configuration, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, Position,
+    ProposalId, ReadId, Role, Rule, Term,
 };
 
 use crate::checker::Disk;
@@ -126,6 +133,26 @@ impl Script {
                 let synced = cluster.sync(node(id)?);
                 synced.then_some(()).ok_or("nothing left to sync".to_string())
             })?,
+            ["read", id, read] => cluster.step(node(id)?, Input::Read { id: ReadId(number(read)?) }),
+            ["change", id, ref rest @ ..] => {
+                let changes = rest.iter().map(|word| change(word)).collect::<Result<_, String>>()?;
+                cluster.change(node(id)?, changes);
+            }
+            ["transfer", id, to] => {
+                cluster.step(node(id)?, Input::Transfer { id: ProposalId(u64::MAX), to: node(to)? });
+            }
+            ["compact", id, to] => cluster.compact(node(id)?, Index(number(to)?)),
+            ["copy", from, to] => cluster.copy(node(from)?, node(to)?),
+            ["copy", from, to, "fails"] => cluster.step(node(from)?, Input::SnapshotEnded { to: node(to)? }),
+            ["corrupt", id, from] => {
+                let id = node(id)?;
+                cluster.crash(id);
+                let disk = cluster.disks.get_mut(&id).ok_or("no such node")?;
+                disk.truncate(Index(number(from)?));
+                disk.recovering = true;
+                cluster.restart(id);
+            }
+            ["reboots", id, peer] => cluster.step(node(id)?, Input::Restarted { peer: node(peer)? }),
             ["crash", id] => cluster.crash(node(id)?),
             ["restart", id] => cluster.restart(node(id)?),
             ["draw", id, ticks] => {
@@ -160,7 +187,10 @@ fn new_cluster(words: &[&str]) -> Result<Cluster, String> {
         election_ticks: 150,
         max_append_bytes: count("append_bytes", 1024)? as usize,
         max_inflight: count("inflight", 4)? as usize,
+        max_inflight_bytes: count("inflight_bytes", 1 << 20)? as usize,
         max_uncommitted_bytes: count("uncommitted", 1024)? as usize,
+        promote_lag: count("lag", 0)?,
+        lease_ticks: count("lease", 0)? as u32,
     };
     let blank: Vec<NodeId> = (voters + learners + 1..=voters + learners + blank).map(NodeId).collect();
     Ok(Cluster::new(options, Breaks(rule), &configuration, &blank))
@@ -176,7 +206,7 @@ fn install(cluster: &mut Cluster, id: NodeId, words: &[&str]) -> Result<(), Stri
     let last = log.last().map_or(0, |entry| entry.term.0);
     let term = Term(keys.get("term").map_or(Ok(last), |term| number(term))?);
     let vote = keys.get("vote").map(|vote| node(vote)).transpose()?;
-    cluster.install(id, Disk { hard_state: HardState { term, vote }, log });
+    cluster.install(id, Disk { hard_state: HardState { term, vote }, log, ..Disk::default() });
     Ok(())
 }
 
@@ -231,7 +261,9 @@ fn status(cluster: &mut Cluster, id: NodeId) {
         Some(raft) => {
             let role = format!("{:?}", raft.role()).to_lowercase();
             let leader = raft.leader().map_or("none".into(), |leader| format!("n{}", leader.0));
-            let log = show_entries(raft.entries(Index(1), raft.last().index));
+            let base = raft.base();
+            let after = if base.index > Index(0) { format!("{base}.. ") } else { String::new() };
+            let log = after + &show_entries(raft.entries(base.index.next(), raft.last().index));
             let (term, commit, durable) = (raft.term(), raft.commit(), raft.durable());
             format!("n{} {role} term={term} leader={leader} log={log} commit={commit} durable={durable}", id.0)
         }
@@ -249,15 +281,15 @@ fn links(cluster: &mut Cluster) {
 /// Reads a message in the form in which [`show`] writes it; of entries only the terms, which follow `previous`.
 fn parse_message(words: &[&str]) -> Result<Message, String> {
     let (name, rest) = words.split_first().ok_or("a message has a name")?;
-    let granted = rest.contains(&"granted");
-    let rest: Vec<&str> = rest.iter().copied().filter(|word| !["granted", "refused"].contains(word)).collect();
+    let (granted, told) = (rest.contains(&"granted"), rest.contains(&"told"));
+    let rest: Vec<&str> = rest.iter().copied().filter(|word| !["granted", "refused", "told"].contains(word)).collect();
     let keys = keys(&rest)?;
     let count = |key: &str| keys.get(key).map_or(Ok(0), |value| number(value));
     let at = |key: &str| keys.get(key).map_or(Ok(Position::default()), |value| position(value));
     let body = match *name {
         "PreVote" => Body::PreVote { last: at("last")?, round: count("round")? },
         "PreVoteReply" => Body::PreVoteReply { granted, round: count("round")? },
-        "Vote" => Body::Vote { last: at("last")? },
+        "Vote" => Body::Vote { last: at("last")?, told },
         "VoteReply" => Body::VoteReply { granted },
         "Append" => {
             let positions = keys.get("entries").map_or("", |list| list);
@@ -272,9 +304,27 @@ fn parse_message(words: &[&str]) -> Result<Message, String> {
         "Rejected" => Body::Rejected { previous: Index(count("previous")?), hint: at("hint")? },
         "Heartbeat" => Body::Heartbeat { commit: Index(count("commit")?) },
         "HeartbeatReply" => Body::HeartbeatReply,
+        "Confirm" => Body::Confirm { round: count("round")? },
+        "Confirmed" => Body::Confirmed { round: count("round")? },
+        "ReadIndex" => Body::ReadIndex { number: count("number")? },
+        "ReadIndexReply" => {
+            let index = keys.contains_key("index").then(|| count("index")).transpose()?.map(Index);
+            Body::ReadIndexReply { number: count("number")?, index }
+        }
+        "Campaign" => Body::Campaign,
         _ => return Err("no such message".into()),
     };
     Ok(Message { term: Term(count("term")?), body })
+}
+
+/// Reads `add=n4`, `promote=n4` or `remove=n2`.
+fn change(word: &str) -> Result<Change, String> {
+    match word.split_once('=') {
+        Some(("add", id)) => Ok(Change::AddLearner { id: node(id)?, address: id.to_owned() }),
+        Some(("promote", id)) => Ok(Change::Promote(node(id)?)),
+        Some(("remove", id)) => Ok(Change::Remove(node(id)?)),
+        _ => Err(format!("`{word}` is no change")),
+    }
 }
 
 fn keys<'a>(words: &[&'a str]) -> Result<BTreeMap<&'a str, &'a str>, String> {

@@ -106,6 +106,11 @@ const KINDS: &[&str] = &[
     "append-rejection",
     "heartbeat",
     "heartbeat-reply",
+    "confirm",
+    "confirm-reply",
+    "read-index",
+    "read-index-reply",
+    "campaign",
     "greeting",
 ];
 
@@ -121,6 +126,11 @@ fn kind(body: &Body) -> &'static str {
         Body::Rejected { .. } => "append-rejection",
         Body::Heartbeat { .. } => "heartbeat",
         Body::HeartbeatReply => "heartbeat-reply",
+        Body::Confirm { .. } => "confirm",
+        Body::Confirmed { .. } => "confirm-reply",
+        Body::ReadIndex { .. } => "read-index",
+        Body::ReadIndexReply { .. } => "read-index-reply",
+        Body::Campaign => "campaign",
     }
 }
 
@@ -130,7 +140,8 @@ fn words(message: &Message) -> String {
     let text = match &message.body {
         Body::PreVote { last, .. } => format!("would you vote for me? log to {last}"),
         Body::PreVoteReply { granted, .. } => format!("would {}vote for you", if *granted { "" } else { "not " }),
-        Body::Vote { last } => format!("vote for me, log to {last}"),
+        Body::Vote { last, told: false } => format!("vote for me, log to {last}"),
+        Body::Vote { last, told: true } => format!("vote for me as the leader wishes, log to {last}"),
         Body::VoteReply { granted } => format!("{} my vote", if *granted { "you have" } else { "you do not have" }),
         Body::Append { previous, entries, commit } => {
             let what = match entries.as_slice() {
@@ -144,6 +155,12 @@ fn words(message: &Message) -> String {
         Body::Rejected { previous, hint } => format!("nothing fits after {previous}, go back to {hint}"),
         Body::Heartbeat { commit } => format!("heartbeat, committed to {commit}"),
         Body::HeartbeatReply => "heartbeat heard".to_owned(),
+        Body::Confirm { round } => format!("do I still lead? round {round}"),
+        Body::Confirmed { round } => format!("you lead, round {round}"),
+        Body::ReadIndex { number } => format!("what is committed? question {number}"),
+        Body::ReadIndexReply { number, index: Some(index) } => format!("committed to {index}, question {number}"),
+        Body::ReadIndexReply { number, index: None } => format!("cannot tell yet what is committed, question {number}"),
+        Body::Campaign => "campaign now".to_owned(),
     };
     format!("{text} (term {term})")
 }
