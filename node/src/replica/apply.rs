@@ -115,7 +115,7 @@ impl<R: Rules> Applier<R> {
             self.reports.push_back((index, entry.digest));
         }
         host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest });
-        requests.executed(host, entry.position, entry.results);
+        requests.executed(host, entry.position, entry.reply);
     }
 
     /// The last entry that was executed.

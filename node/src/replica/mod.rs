@@ -70,6 +70,8 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// Replicas report their digest at every index that this divides.
     pub digest_every: u64,
+    /// A client's session that was not used for so many entries expires.
+    pub session_entries: u32,
 }
 
 impl Default for Options {
@@ -90,6 +92,7 @@ impl Default for Options {
             page_bytes: 4096,
             segment_bytes_max: log_store::SEGMENT_BYTES_MAX,
             digest_every: 64,
+            session_entries: 1_000_000,
         }
     }
 }

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Replica, answer};
-use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Request, Response};
+use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Request, Response, SessionError, SessionSequence};
 use crate::host::{Broken, CallId, Host, RequestId};
 use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Role, Rules, Term};
-use crate::state_machine::Command;
+use crate::state_machine::{Command, Registration};
 use crate::wire::{self, Malformed};
 
 /// The most statements of one request. Each has a result, and the answer must fit a frame.
 const STATEMENTS_MAX: usize = 10_000;
+
+/// The greatest sequence number in a session. SQLite's integers are signed.
+const SEQUENCE_MAX: u64 = i64::MAX as u64;
 
 /// The requests that wait.
 #[derive(Default)]
@@ -46,7 +49,7 @@ impl<R: Rules> Replica<R> {
                 return self.raft.step(raft::Input::Read { id: read });
             }
             _ if leads => return self.propose(host, id, asked.request),
-            Asked::Execute(_) | Asked::Query(..) => {}
+            Asked::Execute(_) | Asked::Query(..) | Asked::Register => {}
         }
         let leader = self.raft.leader().and_then(|leader| self.peers.address(leader));
         match leader {
@@ -59,16 +62,27 @@ impl<R: Rules> Replica<R> {
     }
 
     fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
-        let (batch, read_only): (Batch, bool) = match request.command {
-            Asked::Execute(batch) => (batch, false),
-            Asked::Query(batch, _) => (batch, true),
+        let (kind, payload) = match request.command {
+            Asked::Execute(batch) => self.statements(host, request.session, batch, false),
+            Asked::Query(batch, _) => self.statements(host, request.session, batch, true),
+            Asked::Register => (EntryKind::Session, Registration { lifetime: self.options.session_entries }.encode()),
         };
-        let time_us = self.applier.entry_time(host.wall());
-        let seed = host.entropy("entry.seed");
-        let command = Command { time_us, seed, session: request.session, batch, read_only };
         let proposal = ProposalId(self.requests.number());
         self.requests.proposed.insert(proposal, id);
-        self.raft.step(raft::Input::Propose { id: proposal, kind: EntryKind::Data, payload: command.encode() });
+        self.raft.step(raft::Input::Propose { id: proposal, kind, payload });
+    }
+
+    /// An entry of statements.
+    fn statements<H: Host>(
+        &mut self,
+        host: &mut H,
+        session: Option<SessionSequence>,
+        batch: Batch,
+        read_only: bool,
+    ) -> (EntryKind, Bytes) {
+        let time_us = self.applier.entry_time(host.wall());
+        let seed = host.entropy("entry.seed");
+        (EntryKind::Data, Command { time_us, seed, session, read_only, batch }.encode())
     }
 }
 
@@ -124,11 +138,11 @@ impl Requests {
         &mut self,
         host: &mut H,
         place: Position,
-        results: Option<Vec<crate::api::StatementResult>>,
+        reply: Option<Result<Reply, SessionError>>,
     ) {
         let Some((term, id)) = self.waiting.remove(&place.index) else { return };
-        let response: Response = match results {
-            Some(results) if term == place.term => Ok(Reply { index: place.index.0, term: place.term.0, results }),
+        let response: Response = match reply {
+            Some(reply) if term == place.term => reply.map_err(Error::Session),
             _ => Err(Error::NotLeader { leader: None }),
         };
         answer(host, id, &response);
@@ -144,11 +158,19 @@ impl Requests {
 
 /// Whether a request of so many bytes can be taken on at all, whatever the state of the cluster.
 fn acceptable(request: &Request, bytes: usize, bytes_max: usize) -> Result<(), String> {
-    let (Asked::Execute(batch) | Asked::Query(batch, _)) = &request.command;
-    let statements = batch.statements.len();
-    if request.session.is_some() {
-        return Err("this node does not keep client sessions; send the request without one".into());
+    if let Some(SessionSequence { sequence, done_below, .. }) = request.session {
+        if !(1..=SEQUENCE_MAX).contains(&sequence) {
+            return Err(format!("the sequence number {sequence} is impossible; count requests from 1"));
+        }
+        if done_below > sequence {
+            return Err(format!("the request {sequence} says that it is not asked for: done_below is {done_below}"));
+        }
     }
+    let statements = match (&request.command, request.session) {
+        (Asked::Register, None) => return Ok(()),
+        (Asked::Register, Some(_)) => return Err("a session is registered without being in one".into()),
+        (Asked::Execute(batch) | Asked::Query(batch, _), _) => batch.statements.len(),
+    };
     if statements == 0 {
         return Err("the request holds no statement; send at least one".into());
     }

@@ -10,6 +10,7 @@ use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
 use rusqlite::ffi;
 
+use super::retries::Sessions;
 use crate::history::Operation;
 use crate::run::Evidence;
 use crate::systems::plain_sqlite;
@@ -45,17 +46,18 @@ fn depends_on_the_moment(statement: &Statement) -> bool {
 /// The code of a refusal: an error that is Lockstep's own and none of SQLite's.
 const REFUSED: i32 = 0;
 
-/// The database, and the time that it has come to.
+/// The database, the time that it has come to, and the sessions of its clients.
 pub(super) struct Model {
     database: Database,
     time_us: u64,
+    sessions: Sessions,
 }
 
 impl Model {
     /// An empty database.
     pub fn new() -> Model {
         let database = Database::in_memory(Options::default()).expect("SQLite opens a database in memory");
-        Model { database, time_us: 0 }
+        Model { database, time_us: 0, sessions: Sessions::default() }
     }
 
     /// The database after all entries up to an index; `None` if not all of them are known.
@@ -69,9 +71,12 @@ impl Model {
         Some(model)
     }
 
-    /// Executes an entry and returns its results. `told` is what a client was told of them, if one was: what Lockstep says it
+    /// Executes an entry and returns its results: none if it comes again in its session. `told` is what a client was told of them, if one was: what Lockstep says it
     /// refused is not executed, since SQLite would not refuse it.
     pub fn execute(&mut self, command: &Command, told: Option<&[StatementResult]>) -> Vec<StatementResult> {
+        if !self.sessions.executes(command) {
+            return Vec::new();
+        }
         self.time_us = self.time_us.max(command.time_us);
         self.database.begin_entry(Some(self.time_us), command.seed);
         let statements = &command.batch.statements;

@@ -149,7 +149,7 @@ fn same_tables(evidence: &Evidence, last: u64, model: &Dump) -> Result<(), Viola
 
 #[cfg(test)]
 mod tests {
-    use lockstep_node::api::{Batch, Command as Asked, ReadLevel, Request, Statement};
+    use lockstep_node::api::{Batch, Command as Asked, ReadLevel, Statement};
     use lockstep_node::state_machine::Command;
 
     use std::collections::BTreeMap;
@@ -203,8 +203,7 @@ mod tests {
         let write = Statement::new("UPDATE accounts SET balance = balance");
         let told = Rows { rows_affected: 2, ..Rows::default() };
         let operation = &mut evidence.history.operations[0];
-        operation.request =
-            Request { session: None, command: Asked::Execute(Batch { statements: vec![write], atomic: true }) };
+        operation.command = Asked::Execute(Batch { statements: vec![write], atomic: true });
         let Outcome::Acknowledged { reply, .. } = &mut operation.outcome else { unreachable!() };
         reply.results = vec![Ok(told)];
         evidence.log.insert(3, Some(logged(operation)));
@@ -221,7 +220,7 @@ mod tests {
         let mut evidence = evidence_of(total(300));
         let sql = Statement::new("SELECT count(*) FROM accounts");
         let command = Asked::Query(Batch { statements: vec![sql], atomic: true }, ReadLevel::Strong);
-        evidence.history.operations[0].request = Request { session: None, command };
+        evidence.history.operations[0].command = command;
         evidence.log.insert(3, Some(logged(&evidence.history.operations[0])));
         assert!(summary(ModelReplay, &evidence).unwrap().ends_with("was told 300 at index 3; the log gives 3"));
     }

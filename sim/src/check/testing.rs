@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Request, Rows, Statement, Value};
+use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Rows, Statement, Value};
 use lockstep_node::client::Resend;
 use lockstep_node::event::Event;
 use lockstep_node::raft::{Index, NodeId, Role, Term};
@@ -230,7 +230,7 @@ fn operation(number: u64, command: Command, rows: Rows, index: u64) -> Operation
         client: 1,
         workload: 0,
         number,
-        request: Request { session: None, command },
+        command,
         called: Duration::ZERO,
         attempts: 1,
         resend: Resend::Never,

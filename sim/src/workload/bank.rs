@@ -1,7 +1,7 @@
 //! Transfers between accounts whose total never changes, and reads of that total.
 //!
 //! A transfer is one statement that writes the operation's number beside the movement of money, and does nothing if the
-//! number is there already: so it may be sent again while its outcome is unknown, and still happens once.
+//! number is there already: so it may be sent again, and still happens once, where nodes keep no sessions.
 
 use lockstep_node::api::{Batch, ReadLevel, Statement, Value};
 use lockstep_node::client::Resend;

@@ -16,7 +16,7 @@ pub mod tables;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Request, Statement, Value};
+use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Statement, Value};
 use lockstep_node::client::{Client, Failure, Patience, Resend, Transport};
 
 use crate::choice::Stream;
@@ -34,7 +34,7 @@ const PATIENCE: Patience =
 /// Stands in for the workload of an operation that belongs to none.
 const PROBE: u32 = u32::MAX;
 
-/// One operation: what is asked, and whether asking twice would count twice.
+/// One operation: what is asked, and whether it may be asked twice where nodes keep no sessions.
 pub(crate) struct Asked {
     batch: Batch,
     /// The level of a read; `None` for a write.
@@ -193,19 +193,19 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
 /// Has an operation executed and writes down what came of it. Returns its place in the history.
 async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) -> usize {
     let resend = asked.resend;
-    let request = Request { session: None, command: asked.command() };
+    let command = asked.command();
     let world = client.transport();
     let place = world.begin(Operation {
         client: world.number(),
         workload,
         number,
-        request: request.clone(),
+        command: command.clone(),
         called: world.time(),
         attempts: 0,
         resend,
         outcome: Outcome::Unknown { reason: "the run ended before it was answered".into() },
     });
-    let (attempts, result) = client.execute(&request, resend).await;
+    let (attempts, result) = client.execute(&command, resend).await;
     let world = client.transport();
     let returned = world.time();
     if let Ok(reply) = &result {
@@ -237,10 +237,11 @@ fn weighted<'a, T>(stream: &mut Stream, of: &'a [T], weight: impl Fn(&T) -> u32)
         .expect("the draw is below the total weight")
 }
 
-/// The batch of a request, whatever it is for.
-fn batch(request: &Request) -> &Batch {
-    match &request.command {
-        Command::Execute(batch) | Command::Query(batch, _) => batch,
+/// The batch of a command, whatever it is for.
+fn batch(command: &Command) -> Option<&Batch> {
+    match command {
+        Command::Execute(batch) | Command::Query(batch, _) => Some(batch),
+        Command::Register => None,
     }
 }
 
