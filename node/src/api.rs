@@ -38,6 +38,38 @@ pub enum Command {
     Query(Batch, ReadLevel),
     /// Opens a session. The reply's index is the session's number, and it has no results. Asked twice, it opens two.
     Register,
+    /// Who takes part, as far as the node that is asked knows. The result is one row a member: its id in hexadecimal digits,
+    /// its address, its part (`voter`, `learner`, `leaving` or `none`), whether it leads, whether it is the one that answers.
+    Members,
+    /// Who takes part is to change, all of it in one step. The answer comes when it is done.
+    Change(Vec<MemberChange>),
+    /// This voter is to lead.
+    Transfer(Member),
+}
+
+/// One thing that changes in who takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberChange {
+    /// A new node receives the log, and does not vote yet.
+    AddLearner {
+        /// Its id, as it says itself.
+        id: u64,
+        /// Where the others reach it.
+        address: String,
+    },
+    /// A learner that has caught up votes from now on.
+    Promote(Member),
+    /// A node takes part no more. Its id never comes back: its disk must be emptied before it is used again.
+    Remove(Member),
+}
+
+/// How a member is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Member {
+    /// By its id.
+    Id(u64),
+    /// By its address, if only one has it.
+    Address(String),
 }
 
 /// Statements that travel as one log entry.

@@ -139,7 +139,7 @@ impl<T: Transport> Client<T> {
 
     /// The number that a command gets in the client's session, which is opened if need be. What only reads needs none.
     async fn session_for(&mut self, command: &Command) -> Result<Option<SessionSequence>, Failure> {
-        if matches!(command, Command::Query(..)) {
+        if !matches!(command, Command::Execute(_)) {
             return Ok(None);
         }
         if let Session::None = self.session {

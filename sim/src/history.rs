@@ -71,7 +71,7 @@ impl Operation {
     pub fn batch(&self) -> &Batch {
         match &self.command {
             Command::Execute(batch) | Command::Query(batch, _) => batch,
-            Command::Register => unreachable!("a client library registers its own session: it is no operation"),
+            other => unreachable!("{other:?} is no operation of a workload"),
         }
     }
 

@@ -119,8 +119,8 @@ impl<R: Rules> Applier<R> {
     }
 
     /// The last entry that was executed.
-    pub(super) fn applied(&self) -> Index {
-        self.applied.index
+    pub(super) fn position(&self) -> Position {
+        self.applied
     }
 
     /// The digest at the newest reported index that is executed and durable in the log.

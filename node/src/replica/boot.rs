@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::apply::Applier;
+use super::members::Changes;
 use super::peers::Peers;
 use super::reads::Reads;
 use super::requests::Requests;
@@ -108,6 +109,7 @@ fn replica<H: Host, R: Rules>(
         log,
         requests: Requests::default(),
         reads: Reads::new(database),
+        changes: Changes::default(),
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),
         durable: Batch(0),

@@ -17,6 +17,7 @@
 
 mod apply;
 mod boot;
+mod members;
 mod peers;
 mod reads;
 mod requests;
@@ -32,6 +33,7 @@ use crate::state_machine::Fatal;
 use crate::wire;
 
 use apply::Applier;
+use members::Changes;
 use peers::{Opened, Peers};
 use reads::Reads;
 use requests::Requests;
@@ -140,6 +142,7 @@ struct Replica<R: Rules> {
     peers: Peers,
     requests: Requests,
     reads: Reads,
+    changes: Changes,
     applier: Applier<R>,
     /// Messages that wait for their batch, in order of batches.
     held: VecDeque<(Batch, NodeId, Message)>,
@@ -203,6 +206,7 @@ impl<R: Rules> Replica<R> {
                     Completed::Step(done) => {
                         self.applier.finished(host, done, &mut self.requests)?;
                         self.peers.report(self.applier.report(self.raft.durable()));
+                        self.changes_applied(host);
                     }
                     Completed::Read(done) => self.reads.finished(host, done)?,
                 }
@@ -215,7 +219,7 @@ impl<R: Rules> Replica<R> {
     fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
         while !self.carry_out_next(host)? {}
         self.applier.start(host, &self.raft, &self.options);
-        self.reads.start::<H, R>(host, self.applier.applied(), &self.options);
+        self.reads.start::<H, R>(host, self.applier.position().index, &self.options);
         self.arm(host);
         Ok(())
     }
@@ -236,7 +240,13 @@ impl<R: Rules> Replica<R> {
                 self.held.push_back((batch, to, message));
             }
         }
+        for (proposal, result) in effects.transfers {
+            self.transferred(host, proposal, result);
+        }
         for (proposal, result) in effects.proposals {
+            if self.change_proposed(host, proposal, result) {
+                continue;
+            }
             let leader = self.raft.leader().and_then(|id| self.peers.address(id));
             self.requests.proposed(host, proposal, result, leader);
         }
@@ -302,6 +312,7 @@ impl<R: Rules> Replica<R> {
         for &note in notes {
             if matches!(note, Note::Role { role, .. } if role != Role::Leader) {
                 self.requests.leadership_lost(host);
+                self.changes_lost(host);
             }
             host.record(match note {
                 Note::Role { role, term } => Event::Role { role, term },

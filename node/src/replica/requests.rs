@@ -48,8 +48,22 @@ impl<R: Rules> Replica<R> {
                 let read = self.reads.linearizable(id, batch);
                 return self.raft.step(raft::Input::Read { id: read });
             }
-            _ if leads => return self.propose(host, id, asked.request),
-            Asked::Execute(_) | Asked::Query(..) | Asked::Register => {}
+            Asked::Members => return self.tell_members(host, id),
+            Asked::Change(changes) if leads => return self.change_members(host, id, changes),
+            Asked::Transfer(to) if leads => return self.transfer(host, id, &to),
+            Asked::Execute(batch) if leads => {
+                let (kind, payload) = self.statements(host, asked.request.session, batch, false);
+                return self.propose(id, kind, payload);
+            }
+            Asked::Query(batch, _) if leads => {
+                let (kind, payload) = self.statements(host, asked.request.session, batch, true);
+                return self.propose(id, kind, payload);
+            }
+            Asked::Register if leads => {
+                let registration = Registration { lifetime: self.options.session_entries };
+                return self.propose(id, EntryKind::Session, registration.encode());
+            }
+            _ => {}
         }
         let leader = self.raft.leader().and_then(|leader| self.peers.address(leader));
         match leader {
@@ -61,13 +75,8 @@ impl<R: Rules> Replica<R> {
         }
     }
 
-    fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
-        let (kind, payload) = match request.command {
-            Asked::Execute(batch) => self.statements(host, request.session, batch, false),
-            Asked::Query(batch, _) => self.statements(host, request.session, batch, true),
-            Asked::Register => (EntryKind::Session, Registration { lifetime: self.options.session_entries }.encode()),
-        };
-        let proposal = ProposalId(self.requests.number());
+    fn propose(&mut self, id: RequestId, kind: EntryKind, payload: Bytes) {
+        let proposal = self.requests.proposal();
         self.requests.proposed.insert(proposal, id);
         self.raft.step(raft::Input::Propose { id: proposal, kind, payload });
     }
@@ -90,6 +99,11 @@ impl Requests {
     fn number(&mut self) -> u64 {
         self.count += 1;
         self.count
+    }
+
+    /// The number of the next proposal.
+    pub(super) fn proposal(&mut self) -> ProposalId {
+        ProposalId(self.number())
     }
 
     fn pass_on<H: Host>(&mut self, host: &mut H, id: RequestId, leader: &str, bytes: Bytes) {
@@ -169,6 +183,10 @@ fn acceptable(request: &Request, bytes: usize, bytes_max: usize) -> Result<(), S
     let statements = match (&request.command, request.session) {
         (Asked::Register, None) => return Ok(()),
         (Asked::Register, Some(_)) => return Err("a session is registered without being in one".into()),
+        (Asked::Members | Asked::Change(_) | Asked::Transfer(_), None) => return Ok(()),
+        (Asked::Members | Asked::Change(_) | Asked::Transfer(_), Some(_)) => {
+            return Err("what concerns the members is asked without a session".into());
+        }
         (Asked::Execute(batch) | Asked::Query(batch, _), _) => batch.statements.len(),
     };
     if statements == 0 {

@@ -193,6 +193,9 @@ impl Node {
             Command::Register => {
                 return self.respond(id, &Err(Error::Refused("this system keeps no client sessions".into())));
             }
+            Command::Members | Command::Change(_) | Command::Transfer(_) => {
+                return self.respond(id, &Err(Error::Refused("the members of this system never change".into())));
+            }
         };
         match design.leader() {
             Some(leader) if leader == self.me => {

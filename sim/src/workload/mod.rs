@@ -241,7 +241,7 @@ fn weighted<'a, T>(stream: &mut Stream, of: &'a [T], weight: impl Fn(&T) -> u32)
 fn batch(command: &Command) -> Option<&Batch> {
     match command {
         Command::Execute(batch) | Command::Query(batch, _) => Some(batch),
-        Command::Register => None,
+        _ => None,
     }
 }
 
