@@ -156,8 +156,10 @@ impl Cluster {
         self.step(id, Input::Compact { to });
     }
 
-    /// A copy of a node's database, with all that may be applied there, becomes another one's.
+    /// A copy of a node's database, with all that may be applied there, becomes another one's. What the other one was
+    /// still writing is durable before.
     pub fn copy(&mut self, from: NodeId, to: NodeId) {
+        while self.sync(to) {}
         let Some(raft) = self.raft(from) else { return };
         let index = raft.apply_to();
         let at = Position { term: raft.term_at(index).expect("it is in the log or its base"), index };

@@ -25,6 +25,7 @@
 //! | `crash n1`, `restart n1` | loses what is not synced; boots with what is |
 //! | `draw n1 300` | from now on, the election timeout that n1 draws |
 //! | `status`, `status n1` | prints what nodes are and hold |
+//! | `members n1` | prints the configuration that is in effect on n1 |
 //! | `links` | prints the messages under way |
 //!
 //! `quiet COMMAND` prints violations only.
@@ -161,6 +162,7 @@ impl Script {
             }
             ["status"] => cluster.ids().into_iter().for_each(|id| status(cluster, id)),
             ["status", id] => status(cluster, node(id)?),
+            ["members", id] => members(cluster, node(id)?),
             ["links"] => links(cluster),
             _ => return Err("no such command".into()),
         }
@@ -268,6 +270,22 @@ fn status(cluster: &mut Cluster, id: NodeId) {
             format!("n{} {role} term={term} leader={leader} log={log} commit={commit} durable={durable}", id.0)
         }
     };
+    cluster.output.as_mut().expect("a script is read").push(line);
+}
+
+fn members(cluster: &mut Cluster, id: NodeId) {
+    let Some(raft) = cluster.raft(id) else { return };
+    let (index, configuration) = (raft.configuration_index(), raft.configuration());
+    let parts = [
+        ("voters", &configuration.voters),
+        ("outgoing", &configuration.outgoing),
+        ("learners", &configuration.learners),
+    ];
+    let mut line = format!("n{} has, by entry {index},", id.0);
+    for (name, nodes) in parts.into_iter().filter(|(_, nodes)| !nodes.is_empty()) {
+        let nodes: Vec<String> = nodes.keys().map(|id| format!("n{}", id.0)).collect();
+        line += &format!(" {name} {}", nodes.join(" "));
+    }
     cluster.output.as_mut().expect("a script is read").push(line);
 }
 
