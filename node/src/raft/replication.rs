@@ -158,8 +158,9 @@ impl<R: Rules> Raft<R> {
         let held = quorum::held(self.log.configuration(), holds);
         if held > self.commit && self.log.term_at(held) == Some(self.hard_state.term) {
             let committed = self.log.entries(self.commit.next(), held);
-            let own_term = committed.iter().filter(|entry| entry.term == self.hard_state.term);
-            let bytes: usize = own_term.map(|entry| entry.payload.len()).sum();
+            let is_proposed =
+                |entry: &&Entry| entry.term == self.hard_state.term && entry.kind != EntryKind::Configuration;
+            let bytes: usize = committed.iter().filter(is_proposed).map(|entry| entry.payload.len()).sum();
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(bytes);
             self.commit_to(held);
             self.act_on_configuration();
