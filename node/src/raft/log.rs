@@ -1,6 +1,6 @@
 //! The log in memory, and how much of it the host was told to write.
 
-use super::{Configuration, Entry, EntryKind, Index, Position, Term};
+use super::{Configuration, Entry, EntryKind, Index, NodeId, Position, Term};
 
 /// All entries after the base, and the configurations among them.
 ///
@@ -94,6 +94,14 @@ impl Log {
         self.configurations.last().expect("the configuration at the base lies below all others").0
     }
 
+    /// Whether the node votes in a configuration that may be in effect somewhere: the latest one at or below `commit`, or
+    /// one after it.
+    pub(super) fn may_be_voter(&self, id: NodeId, commit: Index) -> bool {
+        let uncommitted = self.configurations.iter().rev().take_while(|(index, _)| *index > commit).count();
+        let possible = self.configurations.iter().rev().take(uncommitted + 1);
+        possible.map(|(_, configuration)| configuration).any(|configuration| configuration.is_voter(id))
+    }
+
     /// Forgets the entries up to `to`, which the host was given.
     pub(super) fn compact(&mut self, to: Index) {
         assert!(to <= self.handed_out, "entry {to} is to be forgotten before it was written");
@@ -159,7 +167,6 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::NodeId;
     use bytes::Bytes;
 
     fn configuration(index: u64, voter: u64) -> Entry {
