@@ -10,9 +10,11 @@ use super::{Body, HardState, Message, NodeId, Note, Position, Raft, Rule, Rules,
 pub(super) type Votes = BTreeSet<NodeId>;
 
 impl<R: Rules> Raft<R> {
-    /// Only voters campaign, and only while there is a term left to campaign in.
+    /// Only voters campaign, and only while there is a term left to campaign in. Whom an uncommitted configuration leaves out
+    /// still campaigns, without counting itself: it may be the only one whose log is long enough to win (Raft
+    /// dissertation, section 4.2.2).
     pub(super) fn may_campaign(&self) -> bool {
-        let is_voter = self.log.configuration().is_voter(self.id);
+        let is_voter = self.log.may_be_voter(self.id, self.commit);
         is_voter && self.recovery.is_none() && self.hard_state.term < Term(u64::MAX)
     }
 

@@ -1,6 +1,6 @@
 //! The log in memory, and how much of it the host was told to write.
 
-use super::{Configuration, Entry, EntryKind, Index, Position, Term};
+use super::{Configuration, Entry, EntryKind, Index, NodeId, Position, Term};
 
 /// All entries after the base, and the configurations among them.
 ///
@@ -94,6 +94,14 @@ impl Log {
         self.configurations.last().expect("the configuration at the base lies below all others").0
     }
 
+    /// Whether the node votes in a configuration that may be in effect somewhere: the latest one at or below `commit`, or
+    /// one after it.
+    pub(super) fn may_be_voter(&self, id: NodeId, commit: Index) -> bool {
+        let uncommitted = self.configurations.iter().rev().take_while(|(index, _)| *index > commit).count();
+        let possible = self.configurations.iter().rev().take(uncommitted + 1);
+        possible.map(|(_, configuration)| configuration).any(|configuration| configuration.is_voter(id))
+    }
+
     /// Forgets the entries up to `to`, which the host was given.
     pub(super) fn compact(&mut self, to: Index) {
         assert!(to <= self.handed_out, "entry {to} is to be forgotten before it was written");
@@ -104,12 +112,18 @@ impl Log {
         self.configurations.drain(..below.saturating_sub(1));
     }
 
-    /// Begins anew at a position that the database has reached. Entries above it stay if they follow it.
+    /// Begins anew at a position that the database has reached. Entries above it stay if they follow it; what the host was
+    /// not given yet it is not given any more, as far as the database holds it.
     pub(super) fn install(&mut self, at: Position, configuration: (Index, Configuration)) {
-        if self.term_at(at.index) == Some(at.term) {
-            return self.compact(at.index);
+        if self.term_at(at.index) != Some(at.term) {
+            *self = Log::new(at, configuration, Vec::new());
+            return;
         }
-        *self = Log::new(at, configuration, Vec::new());
+        if self.handed_out < at.index {
+            self.handed_out = at.index;
+            self.truncate_from = None;
+        }
+        self.compact(at.index);
     }
 
     /// Adds the next entry.
@@ -132,7 +146,8 @@ impl Log {
     pub(super) fn truncate(&mut self, from: Index) {
         assert!(from > self.base.index, "there is nothing at index {from} to remove: the log begins at {}", self.base);
         self.entries.truncate(self.place(from));
-        while self.configurations.last().is_some_and(|(index, _)| *index >= from) {
+        // The first one is in effect at the base, though its entry may lie in the log: the database executed it.
+        while self.configurations.len() > 1 && self.configuration_index() >= from {
             self.configurations.pop();
         }
         if from <= self.handed_out {
@@ -152,7 +167,6 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::NodeId;
     use bytes::Bytes;
 
     fn configuration(index: u64, voter: u64) -> Entry {
@@ -175,11 +189,34 @@ mod tests {
         assert!(log.configuration().voters.is_empty());
         log.append(configuration(1, 1));
         log.append(configuration(2, 2));
-        assert!(log.configuration().is_voter(NodeId(2)));
+        log.append(configuration(3, 3));
+        assert!(log.configuration().is_voter(NodeId(3)));
         log.truncate(Index(2));
         assert!(log.configuration().is_voter(NodeId(1)));
         log.truncate(Index(1));
         assert!(log.configuration().voters.is_empty());
+    }
+
+    #[test]
+    fn what_the_database_executed_stays_in_effect_though_the_log_lost_it() {
+        let executed = Configuration::decode(&configuration(3, 3).payload).expect("it was encoded just now");
+        let mut log = Log::new(Position::default(), (Index(3), executed), vec![configuration(1, 1)]);
+        log.append(noop(2, 1));
+        log.append(configuration(3, 3));
+        log.append(configuration(4, 4));
+        log.truncate(Index(2));
+        assert!(log.configuration().is_voter(NodeId(3)));
+    }
+
+    #[test]
+    fn a_database_may_hold_what_the_host_was_not_given_yet() {
+        let mut log = from_the_first(vec![configuration(1, 1), noop(2, 1), noop(3, 1)]);
+        log.truncate(Index(2));
+        log.append(noop(2, 2));
+        log.append(noop(3, 2));
+        log.append(noop(4, 2));
+        log.install(Position { term: Term(2), index: Index(3) }, Default::default());
+        assert_eq!(log.hand_out(), (None, vec![noop(4, 2)]));
     }
 
     #[test]

@@ -18,13 +18,22 @@ pub(super) struct Peer {
     pub(super) active: bool,
     /// Whether it was heard from before that, since the count before.
     pub(super) was_active: bool,
-    /// The index of the configuration without it: it is sent the log until it has that.
-    pub(super) leaving: Option<Index>,
+    /// It is no member any more: it is sent the log until it knows that.
+    pub(super) leaving: Option<Leaving>,
     /// The newest round in which it confirmed that its leader leads.
     pub(super) confirmed: u64,
     /// The first entry that was not sent yet.
     next: Index,
     flow: Flow,
+}
+
+/// How far a follower has come that is no member any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Leaving {
+    /// The index of the configuration without it.
+    pub(super) without: Index,
+    /// At the last count, it held that, committed: every heartbeat since then has told it so.
+    pub(super) told: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,14 +90,16 @@ impl Peer {
     }
 
     /// Whether it is to be forgotten: it is no member, and knows it or does not answer.
-    pub(super) fn has_left(&self, commit: Index) -> bool {
-        let knows = |without: Index| self.matched >= without && commit >= without;
-        self.leaving.is_some_and(|without| !self.active || self.is_in_snapshot() || knows(without))
+    pub(super) fn has_left(&self) -> bool {
+        self.leaving.is_some_and(|leaving| !self.active || self.is_in_snapshot() || leaving.told)
     }
 
     /// Begins a new count of who is there.
-    pub(super) fn begin_count(&mut self) {
+    pub(super) fn begin_count(&mut self, commit: Index) {
         self.was_active = std::mem::replace(&mut self.active, false);
+        if let Some(Leaving { without, told }) = &mut self.leaving {
+            *told = self.matched.min(commit) >= *without;
+        }
     }
 
     /// The follower booted anew, or was brought to another state by a copy of the database: nothing is known of its log.

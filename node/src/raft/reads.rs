@@ -214,6 +214,11 @@ impl<R: Rules> Raft<R> {
         }
     }
 
+    /// A leader that cannot tell yet is asked again when it would be if its answer were lost.
+    pub(super) fn ask_again_later(&mut self, reader: Reader) {
+        self.questions.asked.push(reader);
+    }
+
     /// Whoever was asked leads no more.
     pub(super) fn abandon_questions(&mut self) {
         let questions = &mut self.questions;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::core::State;
-use super::peer::Peer;
+use super::peer::{Leaving, Peer};
 use super::reads::Reads;
 use super::transfer::Transfer;
 use super::{
@@ -48,7 +48,8 @@ impl Leader {
     /// The members are these from now on, by the configuration at `index`; the log ends at `last`.
     pub(super) fn follow(&mut self, members: &BTreeSet<NodeId>, index: Index, own: NodeId, last: Index) {
         for peer in &mut self.peers {
-            peer.leaving = if members.contains(&peer.id) { None } else { peer.leaving.or(Some(index)) };
+            let leaving = peer.leaving.unwrap_or(Leaving { without: index, told: false });
+            peer.leaving = (!members.contains(&peer.id)).then_some(leaving);
         }
         for id in members.iter().copied().filter(|id| *id != own) {
             if let Err(place) = self.peers.binary_search_by_key(&id, |peer| peer.id) {
@@ -158,8 +159,9 @@ impl<R: Rules> Raft<R> {
         let held = quorum::held(self.log.configuration(), holds);
         if held > self.commit && self.log.term_at(held) == Some(self.hard_state.term) {
             let committed = self.log.entries(self.commit.next(), held);
-            let own_term = committed.iter().filter(|entry| entry.term == self.hard_state.term);
-            let bytes: usize = own_term.map(|entry| entry.payload.len()).sum();
+            let is_proposed =
+                |entry: &&Entry| entry.term == self.hard_state.term && entry.kind != EntryKind::Configuration;
+            let bytes: usize = committed.iter().filter(is_proposed).map(|entry| entry.payload.len()).sum();
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(bytes);
             self.commit_to(held);
             self.act_on_configuration();
@@ -179,8 +181,8 @@ impl<R: Rules> Raft<R> {
         let State::Leader(leader) = &mut self.state else { return false };
         let here = |id| id == self.id || leader.peer(id).is_some_and(|peer| peer.active);
         let majority = quorum::decides(self.log.configuration(), here);
-        leader.peers.retain(|peer| !peer.has_left(self.commit));
-        leader.peers.iter_mut().for_each(Peer::begin_count);
+        leader.peers.retain(|peer| !peer.has_left());
+        leader.peers.iter_mut().for_each(|peer| peer.begin_count(self.commit));
         majority
     }
 

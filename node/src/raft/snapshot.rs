@@ -76,7 +76,7 @@ impl<R: Rules> Raft<R> {
                 self.recovery = Some(Recovery::Needs(index));
                 self.end_recovery();
             }
-            None if self.leader.is_some() => self.ask_for_recovery(),
+            None if self.leader.is_some() => self.ask_again_later(Reader::Recovery),
             None => {}
         }
     }

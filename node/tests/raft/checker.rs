@@ -2,49 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::raft::{Configuration, Entry, HardState, Index, NodeId, Position, Saved, Term, quorum};
+use lockstep_node::raft::{Configuration, Entry, Index, NodeId, Position, ReadId, Term, quorum};
 
-/// What a node's disk would hold after a loss of power.
-#[derive(Clone, Default)]
-pub struct Disk {
-    pub hard_state: HardState,
-    /// What the database holds: all up to here, which the log does not.
-    pub base: Position,
-    pub configuration: (Index, Configuration),
-    /// The entries after the base.
-    pub log: Vec<Entry>,
-    pub recovering: bool,
-}
-
-impl Disk {
-    /// What the next boot finds.
-    pub fn saved(&self) -> Saved {
-        Saved {
-            hard_state: self.hard_state,
-            base: self.base,
-            configuration: self.configuration.clone(),
-            entries: self.log.clone(),
-            applied: self.base.index,
-            recovering: self.recovering,
-        }
-    }
-
-    /// Removes this index and all after it.
-    pub fn truncate(&mut self, from: Index) {
-        self.log.truncate((from.0 - self.base.index.0) as usize - 1);
-    }
-
-    /// What is committed up to here is in the database now; the log goes on from there if it does.
-    pub fn rebase(&mut self, base: Position, configuration: (Index, Configuration)) {
-        let follows = self.log.iter().any(|entry| entry.position() == base);
-        self.log.retain(|entry| follows && entry.index > base.index);
-        (self.base, self.configuration) = (base, configuration);
-    }
-
-    fn holds(&self, entry: &Entry) -> bool {
-        entry.index <= self.base.index || self.log.contains(entry)
-    }
-}
+use crate::disk::Disk;
 
 /// What was seen so far, and what was found wrong.
 #[derive(Default)]
@@ -54,6 +14,8 @@ pub struct Checker {
     /// Every entry that was ever appended, with the term before it: by induction, equal positions mean equal prefixes.
     entries: BTreeMap<Position, (Term, Entry)>,
     committed: Vec<Entry>,
+    /// How much was committed when a read was asked for.
+    reads: BTreeMap<(NodeId, ReadId), Index>,
     violations: Vec<String>,
 }
 
@@ -66,6 +28,20 @@ impl Checker {
     /// The number of entries that some node knows to be committed.
     pub fn committed(&self) -> usize {
         self.committed.len()
+    }
+
+    /// A node wants to read.
+    pub fn reads(&mut self, node: NodeId, read: ReadId) {
+        self.reads.insert((node, read), Index(self.committed.len() as u64));
+    }
+
+    /// A read may be served once this index is applied: by then, all that was committed before it was asked for.
+    pub fn read(&mut self, node: NodeId, read: ReadId, index: Index) {
+        let asked = self.reads.get(&(node, read)).copied().unwrap_or_default();
+        if index < asked {
+            let (node, read) = (node.0, read.0);
+            self.violation(format!("linearizable reads: n{node} serves read {read} at {index}, {asked} was committed"));
+        }
     }
 
     /// A node became leader with this log after a base.
@@ -117,7 +93,8 @@ impl Checker {
             }
             return;
         }
-        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.holds(entry));
+        // A node that lost a part of its log may have acknowledged it before; it helps nobody until it has it again.
+        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.holds(entry) || disk.recovering);
         if !quorum::decides(configuration, on_disk) {
             self.violation(format!(
                 "durability: n{} commits {}, which no majority has on disk",

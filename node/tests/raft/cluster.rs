@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use lockstep_node::raft::{
-    Batch, Body, Change, Configuration, Effects, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Note,
-    Options, Position, ProposalId, ProposeError, Raft, ReadError, ReadId, Role, Rule, Rules, Term, TransferError,
+    Body, Change, Configuration, Effects, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Note, Options,
+    Position, ProposalId, Raft, ReadId, Role, Rule, Rules, Term,
 };
 
-use crate::checker::{Checker, Disk};
+use crate::checker::Checker;
+use crate::disk::Disk;
+use crate::show::{show, show_batch, show_note, show_proposal, show_read, show_transfer};
 
 /// Breaks at most one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,13 +25,36 @@ impl Rules for Breaks {
 /// A link, from one node to another.
 pub type Link = (NodeId, NodeId);
 
+/// A message with what its sender knows of boots.
+#[derive(Clone)]
+pub struct Letter {
+    pub message: Message,
+    /// The sender's boot.
+    from_boot: u64,
+    /// The receiver's boot as far as the sender has heard of it, or 0.
+    to_boot: u64,
+}
+
+/// A copy of a database.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub at: Position,
+    pub configuration: (Index, Configuration),
+}
+
 pub struct Cluster {
     pub options: Options,
     pub rules: Breaks,
     pub nodes: BTreeMap<NodeId, Node>,
     pub disks: BTreeMap<NodeId, Disk>,
-    pub links: BTreeMap<Link, VecDeque<Message>>,
+    pub links: BTreeMap<Link, VecDeque<Letter>>,
     pub cut: BTreeSet<Link>,
+    /// Messages from and to earlier boots arrive nowhere, as hosts see to it. In scripts they do.
+    pub checks_boots: bool,
+    /// Who wants a copy sent to whom.
+    pub wanted_copies: BTreeSet<Link>,
+    /// How often each thing happened that a test must not do without.
+    pub seen: BTreeMap<&'static str, u64>,
     pub checker: Checker,
     /// What happened since it was last taken, a fact a line; `None` if nobody reads it.
     pub output: Option<Vec<String>>,
@@ -45,6 +70,9 @@ pub struct Node {
     pub timeout: u32,
     writes: VecDeque<Effects>,
     commit: Index,
+    boot: u64,
+    /// The newest boot of every other node that it heard of.
+    heard: BTreeMap<NodeId, u64>,
 }
 
 impl Cluster {
@@ -57,6 +85,9 @@ impl Cluster {
             disks: BTreeMap::new(),
             links: BTreeMap::new(),
             cut: BTreeSet::new(),
+            checks_boots: false,
+            wanted_copies: BTreeSet::new(),
+            seen: BTreeMap::new(),
             checker: Checker::default(),
             output: Some(vec![]),
             proposals: vec![],
@@ -89,6 +120,8 @@ impl Cluster {
             timeout: self.options.election_ticks,
             writes: VecDeque::new(),
             commit: Index(0),
+            boot: 0,
+            heard: BTreeMap::new(),
         };
         self.nodes.insert(id, node);
         self.restart(id);
@@ -125,6 +158,8 @@ impl Cluster {
         node.raft = Some(Raft::new(self.options, id, disk.saved(), self.rules));
         node.writes.clear();
         node.commit = Index(0);
+        node.boot += 1;
+        node.heard.clear();
         self.carry_out(id);
     }
 
@@ -146,25 +181,41 @@ impl Cluster {
         self.step(id, Input::Change { id: proposal, changes });
     }
 
-    /// What a node has executed is in its database for good, and its log forgets all up to `to`.
+    /// Asks for a read; no answer may miss what some node knows to be committed by now.
+    pub fn read(&mut self, id: NodeId, read: ReadId) {
+        self.checker.reads(id, read);
+        self.step(id, Input::Read { id: read });
+    }
+
+    /// What a node has executed up to `to` is in its database for good.
+    pub fn checkpoint(&mut self, id: NodeId, to: Index) {
+        self.disks.get_mut(&id).expect("every node has a disk").execute(to);
+    }
+
+    /// Likewise, and its log forgets it.
     pub fn compact(&mut self, id: NodeId, to: Index) {
         let Some(raft) = self.raft(id) else { return };
         let term = raft.term_at(to).expect("only what is in the log can be forgotten");
-        let configuration = configuration_at(&self.disks[&id], to);
         let disk = self.disks.get_mut(&id).expect("every node has a disk");
-        disk.rebase(Position { term, index: to }, configuration);
+        disk.execute(to);
+        disk.forget(Position { term, index: to });
         self.step(id, Input::Compact { to });
     }
 
-    /// A copy of a node's database, with all that may be applied there, becomes another one's.
-    pub fn copy(&mut self, from: NodeId, to: NodeId) {
-        let Some(raft) = self.raft(from) else { return };
+    /// A copy of a node's database, with all that may be applied there.
+    pub fn snapshot_of(&self, from: NodeId) -> Option<Snapshot> {
+        let raft = self.raft(from)?;
         let index = raft.apply_to();
         let at = Position { term: raft.term_at(index).expect("it is in the log or its base"), index };
-        let configuration = configuration_at(&self.disks[&from], index);
-        self.disks.get_mut(&to).expect("every node has a disk").rebase(at, configuration.clone());
+        Some(Snapshot { at, configuration: self.disks[&from].configuration_at(index) })
+    }
+
+    /// A copy becomes a node's database. What the node was still writing is durable before.
+    pub fn put_snapshot(&mut self, to: NodeId, copy: Snapshot) {
+        while self.sync(to) {}
+        let Snapshot { at, configuration } = copy;
+        self.disks.get_mut(&to).expect("every node has a disk").replace(at, configuration.clone());
         self.step(to, Input::Installed { at, configuration });
-        self.step(from, Input::SnapshotEnded { to });
     }
 
     /// Completes the oldest sync of a node. Returns false if there is none.
@@ -186,17 +237,47 @@ impl Cluster {
 
     /// Delivers one message; it arrives nowhere if the link is cut or the receiver is down.
     pub fn deliver(&mut self, link: Link, place: usize) -> bool {
-        let Some(message) = self.links.get_mut(&link).and_then(|queue| queue.remove(place)) else { return false };
-        self.arrive(link, message);
+        let Some(letter) = self.links.get_mut(&link).and_then(|queue| queue.remove(place)) else { return false };
+        self.arrive(link, letter);
         true
     }
 
-    pub fn arrive(&mut self, link: Link, message: Message) {
+    pub fn arrive(&mut self, link: Link, letter: Letter) {
         if self.cut.contains(&link) || !self.is_running(link.1) {
-            self.print(|| format!("n{}->n{} {} is lost", link.0.0, link.1.0, show(&message)), true);
+            self.print(|| format!("n{}->n{} {} is lost", link.0.0, link.1.0, show(&letter.message)), true);
             return;
         }
-        self.step(link.1, Input::Message { from: link.0, message });
+        if self.is_of_these_boots(link, &letter) {
+            self.step(link.1, Input::Message { from: link.0, message: letter.message });
+        }
+    }
+
+    /// Whether hosts let it pass: it is not from an earlier boot of its sender than is known, nor for one of its receiver.
+    /// Both learn of new boots.
+    fn is_of_these_boots(&mut self, (from, to): Link, letter: &Letter) -> bool {
+        if !self.checks_boots {
+            return true;
+        }
+        let boot = self.nodes[&to].boot;
+        if !self.hears(to, from, letter.from_boot) {
+            return false;
+        }
+        if letter.to_boot != 0 && letter.to_boot != boot {
+            self.hears(from, to, boot);
+            return false;
+        }
+        true
+    }
+
+    /// A node hears of a boot of another one. Returns false if it knows of a newer one.
+    fn hears(&mut self, id: NodeId, of: NodeId, boot: u64) -> bool {
+        let node = self.nodes.get_mut(&id).expect("a known node");
+        let known = node.heard.get(&of).copied().unwrap_or(0);
+        node.heard.insert(of, boot.max(known));
+        if known != 0 && boot > known {
+            self.step(id, Input::Restarted { peer: of });
+        }
+        boot >= known
     }
 
     /// Delivers until nothing is under way, oldest first on every link, one message a link in turn.
@@ -246,22 +327,47 @@ impl Cluster {
             self.print(|| show_note(id, note), true);
         }
         for (read, answer) in &effects.reads {
+            if let Ok(index) = answer {
+                self.checker.read(id, *read, *index);
+                self.see("read");
+            }
             self.print(|| show_read(id, *read, answer), true);
         }
         for (_, answer) in &effects.transfers {
+            if answer.is_ok() {
+                self.see("transfer");
+            }
             self.print(|| show_transfer(id, answer), true);
         }
         for peer in &effects.snapshots {
+            self.wanted_copies.insert((id, *peer));
             self.print(|| format!("n{} must send n{} a copy of its database", id.0, peer.0), true);
         }
         if effects.recovered {
             self.disks.get_mut(&id).expect("every node has a disk").recovering = false;
+            self.see("recovery");
             self.print(|| format!("n{} has recovered", id.0), true);
         }
         for (proposal, answer) in &effects.proposals {
+            if answer.is_ok() && self.proposals[proposal.0 as usize] == "the change" {
+                self.see("change");
+            }
             let payload = String::from_utf8_lossy(&self.proposals[proposal.0 as usize]).into_owned();
             self.print(|| show_proposal(id, &payload, answer), true);
         }
+        self.check(id, effects);
+        if let Some(index) = effects.apply_to {
+            self.print(|| format!("n{} applies up to {index}", id.0), true);
+        }
+        for violation in self.checker.take_violations() {
+            match &mut self.output {
+                Some(output) => output.push(format!("VIOLATION {violation}")),
+                None => panic!("{violation}"),
+            }
+        }
+    }
+
+    fn check(&mut self, id: NodeId, effects: &Effects) {
         let node = self.nodes.get_mut(&id).expect("a known node");
         let raft = node.raft.as_ref().expect("it just had effects");
         for entry in &effects.append {
@@ -277,14 +383,12 @@ impl Cluster {
         node.commit = raft.commit();
         if let Some(index) = effects.apply_to {
             assert!(index <= raft.commit() && index <= raft.durable(), "apply only what is committed and durable");
-            self.print(|| format!("n{} applies up to {index}", id.0), true);
         }
-        for violation in self.checker.take_violations() {
-            match &mut self.output {
-                Some(output) => output.push(format!("VIOLATION {violation}")),
-                None => panic!("{violation}"),
-            }
-        }
+    }
+
+    /// Something happened.
+    pub fn see(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
     }
 
     fn post(&mut self, from: NodeId, messages: Vec<(NodeId, Message)>) {
@@ -293,8 +397,16 @@ impl Cluster {
                 self.checker.votes(from, message.term, to);
             }
             self.print(|| format!("n{}->n{} {}", from.0, to.0, show(&message)), true);
-            self.links.entry((from, to)).or_default().push_back(message);
+            let letter = self.letter((from, to), message);
+            self.links.entry((from, to)).or_default().push_back(letter);
         }
+    }
+
+    /// A message as it leaves its sender now.
+    pub fn letter(&self, (from, to): Link, message: Message) -> Letter {
+        let (from_boot, to_boot) =
+            self.nodes.get(&from).map_or((0, 0), |sender| (sender.boot, sender.heard.get(&to).copied().unwrap_or(0)));
+        Letter { message, from_boot, to_boot }
     }
 
     fn print(&mut self, line: impl FnOnce() -> String, wanted: bool) {
@@ -303,114 +415,5 @@ impl Cluster {
         {
             output.push(line());
         }
-    }
-}
-
-/// A message as scripts show it: its name, the term, and what it carries.
-pub fn show(message: &Message) -> String {
-    let Message { term, body } = message;
-    match body {
-        Body::PreVote { last, round } => format!("PreVote term={term} last={last} round={round}"),
-        Body::PreVoteReply { granted, round } => {
-            format!("PreVoteReply term={term} {} round={round}", show_grant(*granted))
-        }
-        Body::Vote { last, told } => format!("Vote term={term} last={last}{}", if *told { " told" } else { "" }),
-        Body::VoteReply { granted } => format!("VoteReply term={term} {}", show_grant(*granted)),
-        Body::Append { previous, entries, commit } => {
-            format!("Append term={term} previous={previous} entries={} commit={commit}", show_entries(entries))
-        }
-        Body::Appended { matched } => format!("Appended term={term} matched={matched}"),
-        Body::Rejected { previous, hint } => format!("Rejected term={term} previous={previous} hint={hint}"),
-        Body::Heartbeat { commit } => format!("Heartbeat term={term} commit={commit}"),
-        Body::HeartbeatReply => format!("HeartbeatReply term={term}"),
-        Body::Confirm { round } => format!("Confirm term={term} round={round}"),
-        Body::Confirmed { round } => format!("Confirmed term={term} round={round}"),
-        Body::ReadIndex { number } => format!("ReadIndex term={term} number={number}"),
-        Body::ReadIndexReply { number, index: Some(index) } => {
-            format!("ReadIndexReply term={term} number={number} index={index}")
-        }
-        Body::ReadIndexReply { number, index: None } => format!("ReadIndexReply term={term} number={number}"),
-        Body::Campaign => format!("Campaign term={term}"),
-    }
-}
-
-fn show_grant(granted: bool) -> &'static str {
-    if granted { "granted" } else { "refused" }
-}
-
-pub fn show_entries(entries: &[Entry]) -> String {
-    let shown: Vec<String> = entries
-        .iter()
-        .map(|entry| match entry.payload.is_empty() || entry.kind != EntryKind::Data {
-            true => entry.position().to_string(),
-            false => format!("{}:{}", entry.position(), String::from_utf8_lossy(&entry.payload)),
-        })
-        .collect();
-    format!("[{}]", shown.join(" "))
-}
-
-fn show_batch(id: NodeId, effects: &Effects) -> String {
-    let Batch(batch) = effects.batch;
-    let mut line = format!("n{} waits for batch {batch}:", id.0);
-    if let Some(HardState { term, vote }) = effects.hard_state {
-        line += &format!(" term={term} vote={}", vote.map_or("none".into(), |vote| format!("n{}", vote.0)));
-    }
-    if let Some(from) = effects.truncate_from {
-        line += &format!(" cut from {from}");
-    }
-    if !effects.append.is_empty() {
-        line += &format!(" append {}", show_entries(&effects.append));
-    }
-    line
-}
-
-fn show_note(NodeId(id): NodeId, note: &Note) -> String {
-    match note {
-        Note::Role { role: Role::Follower, term } => format!("n{id} is a follower in term {term}"),
-        Note::Role { role: Role::PreCandidate, term } => format!("n{id} asks for pre-votes in term {term}"),
-        Note::Role { role: Role::Candidate, term } => format!("n{id} campaigns in term {term}"),
-        Note::Role { role: Role::Leader, term } => format!("n{id} leads term {term}"),
-        Note::Follows { leader, term } => format!("n{id} follows n{} in term {term}", leader.0),
-        Note::Committed { index } => format!("n{id} commits up to {index}"),
-    }
-}
-
-fn show_proposal(
-    NodeId(id): NodeId,
-    payload: &str,
-    answer: &Result<lockstep_node::raft::Position, ProposeError>,
-) -> String {
-    match answer {
-        Ok(position) => format!("n{id} takes {payload} as {position}"),
-        Err(ProposeError::Busy) => format!("n{id} refuses {payload}: busy"),
-        Err(ProposeError::NotLeader { leader: None }) => format!("n{id} refuses {payload}: it does not lead"),
-        Err(ProposeError::NotLeader { leader: Some(leader) }) => {
-            format!("n{id} refuses {payload}: n{} leads", leader.0)
-        }
-        Err(ProposeError::Transferring) => format!("n{id} refuses {payload}: it hands leadership over"),
-        Err(ProposeError::Change(error)) => format!("n{id} refuses {payload}: {error:?}"),
-    }
-}
-
-fn show_read(NodeId(id): NodeId, ReadId(read): ReadId, answer: &Result<Index, ReadError>) -> String {
-    match answer {
-        Ok(index) => format!("n{id} may serve read {read} when it has applied {index}"),
-        Err(error) => format!("n{id} refuses read {read}: {error:?}"),
-    }
-}
-
-fn show_transfer(NodeId(id): NodeId, answer: &Result<(), TransferError>) -> String {
-    match answer {
-        Ok(()) => format!("n{id} has handed leadership over"),
-        Err(error) => format!("n{id} keeps leadership where it is: {error:?}"),
-    }
-}
-
-/// The newest configuration at or below an index.
-fn configuration_at(disk: &Disk, index: Index) -> (Index, Configuration) {
-    let is_one = |entry: &&Entry| entry.kind == EntryKind::Configuration && entry.index <= index;
-    match disk.log.iter().rev().find(is_one) {
-        Some(entry) => (entry.index, Configuration::decode(&entry.payload).expect("the core appended it")),
-        None => disk.configuration.clone(),
     }
 }

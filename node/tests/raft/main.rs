@@ -6,8 +6,11 @@
 
 mod checker;
 mod cluster;
+mod disk;
+mod fuzz;
 mod random;
 mod script;
+mod show;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,8 +28,8 @@ fn main() {
         random::broken_rules_are_noticed();
         Ok(())
     }));
-    trials.push(Trial::test("random::garbage_does_not_panic", || {
-        random::garbage_does_not_panic();
+    trials.push(Trial::test("fuzz::garbage_does_not_panic", || {
+        fuzz::garbage_does_not_panic();
         Ok(())
     }));
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,16 +1,14 @@
-//! Random clusters, with everything going wrong that may; and cores that are fed garbage.
+//! Random clusters, with everything going wrong that may.
 
-use bytes::Bytes;
-use lockstep_node::raft::{
-    Body, Change, Configuration, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, Position,
-    ProposalId, Raft, ReadId, Role, Rule, Saved, Term,
-};
+use std::collections::BTreeMap;
+
+use lockstep_node::raft::{Change, Configuration, Index, Input, NodeId, Options, ProposalId, ReadId, Role, Rule};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::cluster::{Breaks, Cluster, Link};
+use crate::cluster::{Breaks, Cluster, Link, Snapshot};
 
-const OPTIONS: Options = Options {
+pub const OPTIONS: Options = Options {
     heartbeat_ticks: 50,
     election_ticks: 150,
     max_append_bytes: 100,
@@ -21,20 +19,34 @@ const OPTIONS: Options = Options {
     lease_ticks: 0,
 };
 
-/// Runs clusters of three and five nodes through loss, duplication, reordering, cuts, stalled disks and crashes, with the
-/// checker watching; then everything is mended, and each must elect a leader and commit on all nodes.
+/// Runs clusters of three and five nodes, and two more that may join, through loss, duplication, reordering, cuts, stalled
+/// disks, crashes and lost logs, while members change, leadership is handed over, logs are compacted and databases copied,
+/// with the checker watching. Then everything is mended, and each must elect a leader and commit on all members. Half of
+/// the clusters read by leases, on clocks that run a tenth too fast or too slow.
 pub fn clusters_stay_safe_and_recover() {
-    for seed in 0..200 {
+    let mut seen = BTreeMap::new();
+    for seed in 0..300 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let voters = if seed % 2 == 0 { 3 } else { 5 };
-        let mut cluster = Cluster::new(OPTIONS, Breaks(None), &configuration(voters), &[]);
+        let lease = if seed % 4 < 2 { 0 } else { 100 };
+        let options = Options { lease_ticks: lease, ..OPTIONS };
+        let spare = [NodeId(voters + 1), NodeId(voters + 2)];
+        let mut cluster = Cluster::new(options, Breaks(None), &configuration(voters), &spare);
         cluster.output = None;
-        for _ in 0..6000 {
-            misfortune(&mut cluster, &mut dice);
+        cluster.checks_boots = true;
+        let mut world = World::new(&mut cluster, &mut dice);
+        for _ in 0..8000 {
+            world.misfortune();
         }
-        let before = cluster.checker.committed();
-        recover(&mut cluster, &mut dice, seed);
+        let before = world.cluster.checker.committed();
+        world.recover(seed);
         assert!(cluster.checker.committed() > before, "seed {seed}: nothing was committed after healing");
+        for (what, count) in cluster.seen {
+            *seen.entry(what).or_insert(0) += count;
+        }
+    }
+    for what in ["change", "copy", "corruption", "read", "recovery", "transfer"] {
+        assert!(seen.get(what).is_some_and(|count| *count > 200), "there is too little of something: {seen:?}");
     }
 }
 
@@ -42,7 +54,7 @@ pub fn clusters_stay_safe_and_recover() {
 /// after pre-votes two candidates of one term are rare, so a script shows what comes of it.
 pub fn broken_rules_are_noticed() {
     for rule in [Rule::AnswerAfterSync, Rule::RememberVote, Rule::CheckPreviousTerm] {
-        let noticed = (0..20).filter(|seed| is_noticed(rule, *seed)).count();
+        let noticed = (0..100).filter(|seed| is_noticed(rule, *seed)).count();
         assert!(noticed > 0 || rule == Rule::RememberVote, "nobody noticed that {rule:?} was broken");
     }
 }
@@ -51,192 +63,264 @@ fn is_noticed(rule: Rule, seed: u64) -> bool {
     let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
     let mut cluster = Cluster::new(OPTIONS, Breaks(Some(rule)), &configuration(3), &[]);
     let mut noticed = false;
+    let mut world = World::new(&mut cluster, &mut dice);
     for _ in 0..6000 {
-        misfortune(&mut cluster, &mut dice);
-        let output = cluster.output.as_mut().map(std::mem::take).unwrap_or_default();
+        world.misfortune();
+        let output = world.cluster.output.as_mut().map(std::mem::take).unwrap_or_default();
         noticed |= output.iter().any(|line| line.starts_with("VIOLATION"));
     }
     noticed
 }
 
-/// Feeds cores messages that no correct peer would send.
-pub fn garbage_does_not_panic() {
-    for seed in 0..60 {
-        let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
-        let voters = 1 + dice.below(4);
-        let first = Entry {
-            index: Index(1),
-            term: Term(1),
-            kind: EntryKind::Configuration,
-            payload: configuration(voters).encode(),
-        };
-        let log = if dice.below(4) == 0 { vec![] } else { vec![first] };
-        let hard_state = HardState { term: Term(1), vote: None };
-        let saved = Saved { hard_state, entries: log, ..Saved::default() };
-        let mut raft = Raft::new(OPTIONS, NodeId(1), saved, Breaks(None));
-        for _ in 0..5000 {
-            let input = match dice.below(10) {
-                0 => Input::Tick(dice.below(200) as u32),
-                1 => Input::Propose { id: ProposalId(0), kind: EntryKind::Data, payload: Bytes::from_static(b"x") },
-                2 => Input::Persisted { batch: raft.take_effects().batch },
-                3 => wish(&mut dice, &raft),
-                _ => Input::Message { from: NodeId(dice.below(6)), message: garbage(&mut dice, &raft) },
-            };
-            raft.step(input);
-        }
-    }
-}
-
-/// What a host may want of a core at any time.
-fn wish(dice: &mut Dice, raft: &Raft<Breaks>) -> Input {
-    let node = NodeId(dice.below(6));
-    let change = match dice.below(3) {
-        0 => Change::AddLearner { id: node, address: String::new() },
-        1 => Change::Promote(node),
-        _ => Change::Remove(node),
-    };
-    match dice.below(6) {
-        0 => Input::Change { id: ProposalId(0), changes: vec![change] },
-        1 => Input::Transfer { id: ProposalId(0), to: node },
-        2 => Input::Read { id: ReadId(0) },
-        3 if raft.apply_to() > raft.base().index => Input::Compact { to: raft.apply_to() },
-        4 => Input::SnapshotEnded { to: node },
-        _ => Input::Restarted { peer: node },
-    }
-}
-
-struct Dice(ChaCha8Rng);
+/// Where chance comes from.
+pub struct Dice(pub ChaCha8Rng);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    /// Below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0.next_u64() % end
     }
 
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    /// One of them.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 }
 
-fn configuration(voters: u64) -> Configuration {
+/// So many voters, from n1 on.
+pub fn configuration(voters: u64) -> Configuration {
     Configuration::of_voters((1..=voters).map(|id| (NodeId(id), format!("n{id}"))).collect())
 }
 
-fn misfortune(cluster: &mut Cluster, dice: &mut Dice) {
-    let ids = cluster.ids();
-    let id = dice.pick(&ids);
-    let busy: Vec<Link> = cluster.links.iter().filter(|(_, queue)| !queue.is_empty()).map(|(link, _)| *link).collect();
-    match dice.below(1000) {
-        0..600 if !busy.is_empty() => {
-            let link = dice.pick(&busy);
-            let length = cluster.links[&link].len() as u64;
-            let place = if dice.below(10) == 0 { dice.below(length) } else { 0 };
-            match dice.below(50) {
-                0 => drop(cluster.links.get_mut(&link).and_then(|queue| queue.remove(place as usize))),
-                1 => {
-                    let message = cluster.links[&link][place as usize].clone();
-                    cluster.arrive(link, message);
-                }
-                _ => drop(cluster.deliver(link, place as usize)),
-            }
-        }
-        600..800 => {
-            let ticks = dice.below(40) as u32;
-            cluster.nodes.get_mut(&id).expect("a known node").timeout = 150 + dice.below(150) as u32;
-            cluster.step(id, Input::Tick(ticks));
-        }
-        800..870 => cluster.propose(id, &["xxxxxxxxxx", "yyyyy"]),
-        870..930 => drop(cluster.sync(id)),
-        930..945 => cluster.nodes.get_mut(&id).expect("a known node").stalled ^= true,
-        945..950 => cluster.crash(id),
-        950..970 if !cluster.is_running(id) => cluster.restart(id),
-        970..975 => drop(cluster.cut.insert((id, dice.pick(&ids)))),
-        975..978 => cluster.cut.extend(ids.iter().flat_map(|other| [(id, *other), (*other, id)])),
-        978..983 => cluster.cut.clear(),
-        _ => {}
-    }
+/// A cluster and what has been rolled for it.
+struct World<'a> {
+    cluster: &'a mut Cluster,
+    dice: &'a mut Dice,
+    /// How fast each clock runs, in hundredths, and how many hundredths of a tick it owes.
+    clocks: BTreeMap<NodeId, (u64, u64)>,
+    /// Copies under way, with who sent them to whom.
+    copies: Vec<(Link, Snapshot)>,
+    reads: u64,
 }
 
-fn recover(cluster: &mut Cluster, dice: &mut Dice, seed: u64) {
-    cluster.cut.clear();
-    for id in cluster.ids() {
-        while cluster.sync(id) {}
-        cluster.nodes.get_mut(&id).expect("a known node").stalled = false;
-        if !cluster.is_running(id) {
-            cluster.restart(id);
+impl<'a> World<'a> {
+    fn new(cluster: &'a mut Cluster, dice: &'a mut Dice) -> World<'a> {
+        let clocks = cluster.ids().into_iter().map(|id| (id, (90 + dice.below(21), 0))).collect();
+        World { cluster, dice, clocks, copies: vec![], reads: 0 }
+    }
+
+    fn misfortune(&mut self) {
+        let ids = self.cluster.ids();
+        let id = self.dice.pick(&ids);
+        match self.dice.below(1000) {
+            0..600 => self.traffic(),
+            600..800 => self.time_passes(id),
+            800..850 => self.cluster.propose(id, &["xxxxxxxxxx", "yyyyy"]),
+            850..870 => self.wish(id),
+            870..930 => drop(self.cluster.sync(id)),
+            930..945 => self.cluster.nodes.get_mut(&id).expect("a known node").stalled ^= true,
+            945..950 => self.cluster.crash(id),
+            950..970 if !self.cluster.is_running(id) => self.cluster.restart(id),
+            970..975 => drop(self.cluster.cut.insert((id, self.dice.pick(&ids)))),
+            975..978 => self.cluster.cut.extend(ids.iter().flat_map(|other| [(id, *other), (*other, id)])),
+            978..983 => self.cluster.cut.clear(),
+            983..987 => self.forget(id),
+            987..997 => self.copy(),
+            997..998 => self.corrupt(id),
+            _ => {}
         }
     }
-    let mut goal = None;
-    for _ in 0..400 {
-        for id in cluster.ids() {
-            cluster.nodes.get_mut(&id).expect("a known node").timeout = 150 + dice.below(150) as u32;
-            cluster.step(id, Input::Tick(10));
-        }
-        cluster.deliver_all();
-        let leader =
-            cluster.ids().into_iter().find(|id| cluster.raft(*id).is_some_and(|raft| raft.role() == Role::Leader));
-        if let Some(leader) = leader {
-            cluster.propose(leader, &["z"]);
-            goal = goal.or(cluster.raft(leader).map(|raft| raft.last().index));
-        }
-        let commits: Vec<Index> = cluster.ids().iter().filter_map(|id| Some(cluster.raft(*id)?.commit())).collect();
-        if goal.is_some_and(|goal| commits.iter().all(|commit| *commit >= goal)) {
+
+    /// A message arrives: in its turn or not, once, twice or never.
+    fn traffic(&mut self) {
+        let links = &self.cluster.links;
+        let busy: Vec<Link> = links.iter().filter(|(_, queue)| !queue.is_empty()).map(|(link, _)| *link).collect();
+        if busy.is_empty() {
             return;
         }
-    }
-    panic!("seed {seed}: no recovery within 4000 ticks after healing");
-}
-
-/// Numbers near those that matter to the core, and at the ends.
-fn number(dice: &mut Dice, near: u64) -> u64 {
-    match dice.below(12) {
-        0 => 0,
-        1 => u64::MAX - dice.below(2),
-        2 => dice.below(1000),
-        _ => near.saturating_add(dice.below(4)).saturating_sub(dice.below(4)),
-    }
-}
-
-fn garbage(dice: &mut Dice, raft: &Raft<Breaks>) -> Message {
-    let (term, last) = (raft.term().0, raft.last());
-    // The greatest terms end all elections for good, so they are rare.
-    let message_term = if dice.below(2000) == 0 {
-        u64::MAX - dice.below(2)
-    } else {
-        term.saturating_add(dice.below(3)) - dice.below(2).min(term)
-    };
-    let index = Index(number(dice, last.index.0));
-    let position = Position { index: Index(number(dice, last.index.0)), term: Term(number(dice, last.term.0)) };
-    let body = match dice.below(14) {
-        0 => Body::PreVote { last: position, round: number(dice, 1) },
-        1 => Body::PreVoteReply { granted: dice.below(2) == 0, round: number(dice, 1) },
-        2 => Body::Vote { last: position, told: dice.below(2) == 0 },
-        3 => Body::VoteReply { granted: dice.below(2) == 0 },
-        4 => Body::Appended { matched: index },
-        5 => Body::Rejected { previous: index, hint: position },
-        6 => Body::Heartbeat { commit: index },
-        7 => Body::HeartbeatReply,
-        8 => Body::Confirm { round: number(dice, 1) },
-        9 => Body::Confirmed { round: number(dice, 1) },
-        10 => Body::ReadIndex { number: number(dice, 1) },
-        11 => Body::ReadIndexReply { number: number(dice, 1), index: (dice.below(2) == 0).then_some(index) },
-        12 => Body::Campaign,
-        _ => {
-            let previous = if dice.below(2) == 0 { last } else { position };
-            let entries = (0..dice.below(4)).map(|i| garbage_entry(dice, previous, i)).collect();
-            Body::Append { previous, entries, commit: index }
+        let link = self.dice.pick(&busy);
+        let length = self.cluster.links[&link].len() as u64;
+        let place = if self.dice.below(10) == 0 { self.dice.below(length) } else { 0 };
+        match self.dice.below(50) {
+            0 => drop(self.cluster.links.get_mut(&link).and_then(|queue| queue.remove(place as usize))),
+            1 => {
+                let letter = self.cluster.links[&link][place as usize].clone();
+                self.cluster.arrive(link, letter);
+            }
+            _ => drop(self.cluster.deliver(link, place as usize)),
         }
-    };
-    Message { term: Term(message_term), body }
-}
+    }
 
-fn garbage_entry(dice: &mut Dice, previous: Position, i: u64) -> Entry {
-    let follows = dice.below(8) != 0;
-    let index = if follows { previous.index.0.saturating_add(1 + i) } else { number(dice, previous.index.0) };
-    let term = if follows { previous.term.0 } else { number(dice, previous.term.0) };
-    let kind = dice.pick(&[EntryKind::Noop, EntryKind::Data, EntryKind::Configuration]);
-    let payload = match dice.below(2) {
-        0 => configuration(1 + dice.below(3)).encode(),
-        _ => Bytes::from_static(b"no configuration"),
-    };
-    Entry { index: Index(index), term: Term(term), kind, payload }
+    /// With leases, time passes everywhere at about the same pace. Without, it may stand still for some.
+    fn time_passes(&mut self, id: NodeId) {
+        if self.cluster.options.lease_ticks == 0 {
+            let ticks = self.dice.below(40) as u32;
+            return self.tick(id, ticks);
+        }
+        let hundredths = self.dice.below(1000);
+        for id in self.cluster.ids() {
+            let (pace, owed) = self.clocks[&id];
+            let owed = owed + hundredths * pace / 100;
+            self.clocks.insert(id, (pace, owed % 100));
+            self.tick(id, (owed / 100) as u32);
+        }
+    }
+
+    fn tick(&mut self, id: NodeId, ticks: u32) {
+        self.cluster.nodes.get_mut(&id).expect("a known node").timeout = 150 + self.dice.below(150) as u32;
+        self.cluster.step(id, Input::Tick(ticks));
+    }
+
+    /// The host of a node, or mostly of a leader, wants something.
+    fn wish(&mut self, id: NodeId) {
+        let id = if self.dice.below(4) == 0 { id } else { self.leader().unwrap_or(id) };
+        let other = self.dice.pick(&self.cluster.ids());
+        match self.dice.below(10) {
+            0..4 => {
+                self.reads += 1;
+                self.cluster.read(id, ReadId(self.reads));
+            }
+            4..8 if !self.is_recovering() => self.change(id),
+            8 => self.cluster.step(id, Input::Transfer { id: ProposalId(0), to: other }),
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, id: NodeId) {
+        let ids = self.cluster.ids();
+        let changes = (0..1 + self.dice.below(2)).map(|_| {
+            let node = self.dice.pick(&ids);
+            match self.dice.below(8) {
+                0..3 => Change::AddLearner { id: node, address: String::new() },
+                3..6 => Change::Promote(node),
+                _ => Change::Remove(node),
+            }
+        });
+        let changes = changes.collect();
+        self.cluster.change(id, changes);
+    }
+
+    /// A node's database becomes durable, and part of the log may go.
+    fn forget(&mut self, id: NodeId) {
+        let Some(raft) = self.cluster.raft(id) else { return };
+        let (base, end) = (raft.base().index, raft.apply_to());
+        if end <= base {
+            return;
+        }
+        let to = Index(base.0 + 1 + self.dice.below(end.0 - base.0));
+        match self.dice.below(3) {
+            0 => self.cluster.checkpoint(id, to),
+            _ => self.cluster.compact(id, to),
+        }
+    }
+
+    /// A copy that is wanted begins, or one that is under way arrives or fails.
+    fn copy(&mut self) {
+        if let Some(link) = self.cluster.wanted_copies.pop_first() {
+            let snapshot = self.cluster.snapshot_of(link.0);
+            self.copies.extend(snapshot.map(|snapshot| (link, snapshot)));
+        } else if !self.copies.is_empty() {
+            let place = self.dice.below(self.copies.len() as u64) as usize;
+            let ((from, to), snapshot) = self.copies.swap_remove(place);
+            if self.dice.below(4) != 0 && self.takes(to, &snapshot) {
+                self.cluster.put_snapshot(to, snapshot);
+                self.cluster.see("copy");
+            }
+            self.cluster.step(from, Input::SnapshotEnded { to });
+        }
+    }
+
+    /// A host takes a copy only if it is newer than what its database executed, and no newer than the term that its core
+    /// knows; and not while it leads.
+    fn takes(&self, id: NodeId, snapshot: &Snapshot) -> bool {
+        let executed = self.cluster.disks[&id].applied;
+        self.cluster.raft(id).is_some_and(|raft| {
+            let is_newer = snapshot.at.index > raft.apply_to().max(executed);
+            is_newer && snapshot.at.term <= raft.term() && raft.role() != Role::Leader
+        })
+    }
+
+    /// A node loses the end of its log: one at a time, and only while all know the same voters, three or more. Otherwise
+    /// those who may still vote could be too few for ever.
+    fn corrupt(&mut self, id: NodeId) {
+        let disk = &self.cluster.disks[&id];
+        let (base, last) = (disk.base.index.0, disk.base.index.0 + disk.log.len() as u64);
+        let configuration = self.cluster.raft(id).map(|raft| raft.configuration().clone()).unwrap_or_default();
+        let is_settled = configuration.voters.len() >= 3 && !configuration.is_joint();
+        let is_same = |id: NodeId| self.cluster.raft(id).is_some_and(|raft| *raft.configuration() == configuration);
+        let all_same = configuration.members().into_iter().all(is_same);
+        let is_member = configuration.is_voter(id);
+        if self.is_recovering() || last == base || !is_settled || !is_member || !all_same {
+            return;
+        }
+        self.cluster.crash(id);
+        let from = Index(base + 1 + self.dice.below(last - base));
+        let disk = self.cluster.disks.get_mut(&id).expect("every node has a disk");
+        disk.truncate(from);
+        disk.recovering = true;
+        self.cluster.see("corruption");
+        self.cluster.restart(id);
+    }
+
+    fn is_recovering(&self) -> bool {
+        self.cluster.disks.values().any(|disk| disk.recovering)
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        let leads = |id: &NodeId| self.cluster.raft(*id).is_some_and(|raft| raft.role() == Role::Leader);
+        let leaders = self.cluster.ids().into_iter().filter(leads);
+        leaders.max_by_key(|id| self.cluster.raft(*id).map(|raft| raft.term()))
+    }
+
+    /// Everything is mended. What the leader's configuration leaves out need not come along.
+    fn recover(&mut self, seed: u64) {
+        self.cluster.cut.clear();
+        for id in self.cluster.ids() {
+            while self.cluster.sync(id) {}
+            self.cluster.nodes.get_mut(&id).expect("a known node").stalled = false;
+            if !self.cluster.is_running(id) {
+                self.cluster.restart(id);
+            }
+        }
+        let mut goal = None;
+        for _ in 0..400 {
+            for id in self.cluster.ids() {
+                self.tick(id, 10);
+            }
+            self.cluster.deliver_all();
+            while !self.cluster.wanted_copies.is_empty() || !self.copies.is_empty() {
+                self.copy();
+            }
+            let Some(leader) = self.leader() else { continue };
+            let before = self.cluster.raft(leader).map(|raft| raft.last().index);
+            self.cluster.propose(leader, &["z"]);
+            let raft = self.cluster.raft(leader).expect("it leads");
+            if goal.is_none() && Some(raft.last().index) > before {
+                goal = Some(raft.last().index);
+            }
+            let reached = |id: NodeId| goal.is_some() && self.cluster.raft(id).map(|raft| raft.commit()) >= goal;
+            let members = raft.configuration().members();
+            if !raft.configuration().is_joint() && !self.is_recovering() && members.into_iter().all(reached) {
+                return;
+            }
+        }
+        for id in self.cluster.ids() {
+            if let Some(raft) = self.cluster.raft(id) {
+                eprintln!(
+                    "{id} {:?} term {} leader {:?} commit {} last {} durable {} base {} conf {}: {:?} recovering {}",
+                    raft.role(),
+                    raft.term(),
+                    raft.leader(),
+                    raft.commit(),
+                    raft.last(),
+                    raft.durable(),
+                    raft.base(),
+                    raft.configuration_index(),
+                    raft.configuration(),
+                    self.cluster.disks[&id].recovering
+                );
+            }
+        }
+        panic!("seed {seed}: no recovery within 4000 ticks after healing");
+    }
 }

@@ -25,6 +25,7 @@
 //! | `crash n1`, `restart n1` | loses what is not synced; boots with what is |
 //! | `draw n1 300` | from now on, the election timeout that n1 draws |
 //! | `status`, `status n1` | prints what nodes are and hold |
+//! | `members n1` | prints the configuration that is in effect on n1 |
 //! | `links` | prints the messages under way |
 //!
 //! `quiet COMMAND` prints violations only.
@@ -37,8 +38,9 @@ use lockstep_node::raft::{
     ProposalId, ReadId, Role, Rule, Term,
 };
 
-use crate::checker::Disk;
-use crate::cluster::{Breaks, Cluster, Link, show, show_entries};
+use crate::cluster::{Breaks, Cluster, Letter, Link};
+use crate::disk::Disk;
+use crate::show::{show, show_entries};
 
 /// Runs a script and returns it with the outputs as they are now.
 pub fn run(text: &str) -> Result<String, String> {
@@ -67,7 +69,7 @@ pub fn run(text: &str) -> Result<String, String> {
 
 struct Script {
     cluster: Option<Cluster>,
-    saved: BTreeMap<String, (Link, Message)>,
+    saved: BTreeMap<String, (Link, Letter)>,
 }
 
 impl Script {
@@ -107,18 +109,21 @@ impl Script {
                 queue.remove(number(place)? as usize - 1).ok_or("no such message")?;
             }
             ["repeat", link, place] => {
-                let message = message_at(cluster, link, place)?;
-                cluster.links.entry(parse_link(link)?).or_default().push_back(message);
+                let letter = letter_at(cluster, link, place)?;
+                cluster.links.entry(parse_link(link)?).or_default().push_back(letter);
             }
             ["save", link, place, name] => {
-                let message = message_at(cluster, link, place)?;
-                self.saved.insert(name.to_string(), (parse_link(link)?, message));
+                let letter = letter_at(cluster, link, place)?;
+                self.saved.insert(name.to_string(), (parse_link(link)?, letter));
             }
             ["replay", name] => {
-                let (link, message) = self.saved.get(name).ok_or("nothing was saved under this name")?;
-                cluster.arrive(*link, message.clone());
+                let (link, letter) = self.saved.get(name).ok_or("nothing was saved under this name")?;
+                cluster.arrive(*link, letter.clone());
             }
-            ["send", link, ref rest @ ..] => cluster.arrive(parse_link(link)?, parse_message(rest)?),
+            ["send", link, ref rest @ ..] => {
+                let letter = cluster.letter(parse_link(link)?, parse_message(rest)?);
+                cluster.arrive(parse_link(link)?, letter);
+            }
             ["cut", link] if link.contains("->") => drop(cluster.cut.insert(parse_link(link)?)),
             ["cut", id] => cluster.ids().into_iter().try_for_each(|other| cut(cluster, node(id)?, other))?,
             ["cut", one, other] => cut(cluster, node(one)?, node(other)?)?,
@@ -133,7 +138,7 @@ impl Script {
                 let synced = cluster.sync(node(id)?);
                 synced.then_some(()).ok_or("nothing left to sync".to_string())
             })?,
-            ["read", id, read] => cluster.step(node(id)?, Input::Read { id: ReadId(number(read)?) }),
+            ["read", id, read] => cluster.read(node(id)?, ReadId(number(read)?)),
             ["change", id, ref rest @ ..] => {
                 let changes = rest.iter().map(|word| change(word)).collect::<Result<_, String>>()?;
                 cluster.change(node(id)?, changes);
@@ -142,7 +147,11 @@ impl Script {
                 cluster.step(node(id)?, Input::Transfer { id: ProposalId(u64::MAX), to: node(to)? });
             }
             ["compact", id, to] => cluster.compact(node(id)?, Index(number(to)?)),
-            ["copy", from, to] => cluster.copy(node(from)?, node(to)?),
+            ["copy", from, to] => {
+                let copy = cluster.snapshot_of(node(from)?).ok_or("the node is down")?;
+                cluster.put_snapshot(node(to)?, copy);
+                cluster.step(node(from)?, Input::SnapshotEnded { to: node(to)? });
+            }
             ["copy", from, to, "fails"] => cluster.step(node(from)?, Input::SnapshotEnded { to: node(to)? }),
             ["corrupt", id, from] => {
                 let id = node(id)?;
@@ -161,6 +170,7 @@ impl Script {
             }
             ["status"] => cluster.ids().into_iter().for_each(|id| status(cluster, id)),
             ["status", id] => status(cluster, node(id)?),
+            ["members", id] => members(cluster, node(id)?),
             ["links"] => links(cluster),
             _ => return Err("no such command".into()),
         }
@@ -245,7 +255,7 @@ fn deliver(cluster: &mut Cluster, link: Link) {
     }
 }
 
-fn message_at(cluster: &Cluster, link: &str, place: &str) -> Result<Message, String> {
+fn letter_at(cluster: &Cluster, link: &str, place: &str) -> Result<Letter, String> {
     let queue = cluster.links.get(&parse_link(link)?);
     Ok(queue.and_then(|queue| queue.get(number(place).ok()? as usize - 1)).ok_or("no such message")?.clone())
 }
@@ -271,10 +281,26 @@ fn status(cluster: &mut Cluster, id: NodeId) {
     cluster.output.as_mut().expect("a script is read").push(line);
 }
 
+fn members(cluster: &mut Cluster, id: NodeId) {
+    let Some(raft) = cluster.raft(id) else { return };
+    let (index, configuration) = (raft.configuration_index(), raft.configuration());
+    let parts = [
+        ("voters", &configuration.voters),
+        ("outgoing", &configuration.outgoing),
+        ("learners", &configuration.learners),
+    ];
+    let mut line = format!("n{} has, by entry {index},", id.0);
+    for (name, nodes) in parts.into_iter().filter(|(_, nodes)| !nodes.is_empty()) {
+        let nodes: Vec<String> = nodes.keys().map(|id| format!("n{}", id.0)).collect();
+        line += &format!(" {name} {}", nodes.join(" "));
+    }
+    cluster.output.as_mut().expect("a script is read").push(line);
+}
+
 fn links(cluster: &mut Cluster) {
-    let queued = cluster.links.iter().flat_map(|(link, queue)| queue.iter().map(move |message| (link, message)));
+    let queued = cluster.links.iter().flat_map(|(link, queue)| queue.iter().map(move |letter| (link, letter)));
     let lines: Vec<String> =
-        queued.map(|((from, to), message)| format!("n{}->n{} {}", from.0, to.0, show(message))).collect();
+        queued.map(|((from, to), letter)| format!("n{}->n{} {}", from.0, to.0, show(&letter.message))).collect();
     cluster.output.as_mut().expect("a script is read").extend(lines);
 }
 
