@@ -54,6 +54,7 @@
 mod batch;
 mod boot;
 mod chains;
+mod keeper;
 mod recovery;
 mod segment;
 mod slots;
@@ -62,8 +63,8 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
-pub use boot::{Opened, SEGMENT_BYTES_MAX, bootstrap, format, open, peek};
-pub use store::LogStore;
+pub use boot::{Opened, Peeked, SEGMENT_BYTES_MAX, bootstrap, format, open, peek};
+pub use store::{Completed, LogStore};
 pub use superblock::{Base, ClusterId, Superblock};
 
 use crate::host::{Dead, DiskError};
@@ -99,21 +100,6 @@ pub enum BootError {
         /// The slots.
         files: [&'static str; 2],
     },
-    /// A part of the log cannot be read that was durable.
-    #[error(
-        "{segment} is corrupt at offset {offset}: the log was durable up to index {mark}, but the entry {index} cannot \
-         be read; nothing was changed; replace this node by a new one, or restore the file"
-    )]
-    Corrupt {
-        /// The segment's file.
-        segment: String,
-        /// Where in the segment the first unreadable or contradicting block stands.
-        offset: u64,
-        /// The first index that is known to be unreadable or wrong.
-        index: Index,
-        /// The index up to which the log is known to have been durable.
-        mark: Index,
-    },
     /// A file was written by another version of this program.
     #[error("{file} is in format {version}, which this program does not know: use the version that wrote it")]
     UnknownFormat {
@@ -122,6 +108,23 @@ pub enum BootError {
         /// The version of its format.
         version: u32,
     },
+}
+
+/// A part of the log cannot be read that was durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{segment} is corrupt at offset {offset}: the log was durable up to index {mark}, but the entry {index} cannot be \
+     read; the node neither votes nor campaigns until it has the log again from the others"
+)]
+pub struct Corruption {
+    /// The segment's file.
+    pub segment: String,
+    /// Where in the segment the first unreadable or contradicting block stands.
+    pub offset: u64,
+    /// The first index that is known to be unreadable or wrong.
+    pub index: Index,
+    /// The index up to which the log is known to have been durable.
+    pub mark: Index,
 }
 
 /// The disk failed under a running node. It must stop: what the disk holds is known again after a boot.

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::host::{Dead, Host, Input};
-use crate::log_store::{self, BootError, LogError, LogStore};
+use crate::log_store::{self, BootError, Completed, LogError, LogStore};
 use crate::raft::{self, Batch, Body, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
@@ -170,7 +170,7 @@ impl<R: Rules> Replica<R> {
             Input::Response { call, answer } => self.requests.passed_back(host, call, answer),
             Input::Timer => self.armed = None,
             Input::Synced { ticket, result } => {
-                if let Some(batch) = self.log.synced(host, ticket, result)? {
+                if let Some(Completed::Batch(batch)) = self.log.synced(host, ticket, result)? {
                     self.raft.step(raft::Input::Persisted { batch });
                     self.release(host, batch);
                 }
