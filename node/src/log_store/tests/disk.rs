@@ -98,6 +98,11 @@ impl Machine {
         }
     }
 
+    /// Draws other fates for what is pending at a cut.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = ChaCha8Rng::seed_from_u64(seed);
+    }
+
     /// Starts the machine again after a cut, or the process after a kill.
     pub fn restart(&mut self) {
         (self.dead, self.cut_at, self.calls) = (false, None, 0);

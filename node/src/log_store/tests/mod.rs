@@ -1,5 +1,6 @@
 //! Every promise of the log, with the test that would break it.
 
+mod base;
 mod crash;
 mod disk;
 mod rot;
