@@ -154,6 +154,22 @@ fn a_gap_above_the_base_is_corruption_and_one_below_it_is_not() {
 }
 
 #[test]
+fn what_does_not_follow_the_entry_at_the_base_is_not_taken_for_the_log() {
+    let (mut machine, mut store) = segmented(3);
+    let old = (4..9).map(|index| entry(index, 1, b"old")).collect();
+    write(&mut machine, &mut store, 10, None, None, old);
+    write(&mut machine, &mut store, 11, None, Some(4), vec![entry(4, 2, b"new")]);
+    store.compact(&mut machine, Position { index: Index(4), term: Term(2) }).unwrap();
+    complete_all(&mut machine, &mut store);
+    // The batch that takes back the old entries, and the mark behind it.
+    for offset in [0, 512] {
+        machine.damage_durably_at(&segment::file(5), offset);
+    }
+    machine.restart();
+    assert_eq!(boot(&mut machine).entries, []);
+}
+
+#[test]
 fn an_installed_database_leaves_what_the_log_has_above_it() {
     let (mut machine, mut store) = segmented(6);
     let base = Base { index: Index(4), term: Term(1), chain: store.chain_at(Index(4)).unwrap() };

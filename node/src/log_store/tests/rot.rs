@@ -124,6 +124,18 @@ fn a_corrupt_log_is_never_trimmed_without_the_node_knowing_wherever_a_boot_is_cu
 }
 
 #[test]
+fn an_entry_is_marked_durable_though_only_a_vote_follows_it() {
+    let mut machine = founded(1);
+    let mut store = run(open(&mut machine)).unwrap().store;
+    let start = machine.live.data[&machine.live.names[SEGMENT]].len() as u64;
+    store.submit(&mut machine, Batch(1), None, None, vec![entry(2, 1, b"a")]).unwrap();
+    let vote = HardState { term: Term(4), vote: None };
+    write(&mut machine, &mut store, 2, Some(vote), None, vec![]);
+    machine.damage_durably_at(SEGMENT, start);
+    assert!(peek(&mut machine).unwrap().corruption.is_some());
+}
+
+#[test]
 fn what_was_cut_from_the_log_again_may_rot() {
     let mut machine = founded(1);
     let mut store = run(open(&mut machine)).unwrap().store;
