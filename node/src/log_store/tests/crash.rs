@@ -149,7 +149,7 @@ fn install(
     let begins = store.base().index.0;
     let mut state = State { generation: model.last().generation + 1, ..model.last().clone() };
     let index = begins + script.next_u64() % (state.last() + 3 - begins);
-    let chain = store.chain_at(Index(index)).filter(|_| script.next_u32() % 2 > 0);
+    let chain = store.chain_at(Index(index)).filter(|_| script.next_u32().is_multiple_of(2));
     let base = Base { index: Index(index), term: Term(7), chain: chain.unwrap_or(script.next_u64()) };
     if chain.is_none() {
         (state.start, state.log) = (index, Vec::new());
