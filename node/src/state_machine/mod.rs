@@ -9,6 +9,7 @@
 
 mod apply;
 mod command;
+mod copy;
 mod execute;
 mod fatal;
 mod store;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 
 pub use apply::{Applied, entry_hash};
 pub use command::{Command, DecodeError};
+pub use copy::{Copied, Copier, Progress, Summing, Verified, verify_copy};
 pub use execute::RESULT_BYTES_MAX;
 pub use fatal::Fatal;
 
