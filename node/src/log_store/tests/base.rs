@@ -135,6 +135,29 @@ fn updates_of_the_superblock_wait_for_each_other_and_batches_do_not_wait_for_the
 }
 
 #[test]
+fn a_failed_sync_of_the_superblock_ends_the_store_before_anything_is_removed() {
+    for failing in 1..=2 {
+        let (mut machine, mut store) = segmented(6);
+        let before = segments(&machine);
+        store.compact(&mut machine, at(4)).unwrap();
+        for _ in 1..failing {
+            complete(&mut machine, &mut store);
+        }
+        machine.fail_at = Some(machine.calls + 1);
+        let (ticket, result) = machine.complete().unwrap().unwrap();
+        let error = store.synced(&mut machine, ticket, result).unwrap_err();
+        assert_eq!(store.compact(&mut machine, at(5)).unwrap_err(), error);
+        assert_eq!(segments(&machine), before);
+        machine.restart();
+        machine.fail_at = None;
+        let found = boot(&mut machine).superblock.base;
+        machine.cut();
+        machine.restart();
+        assert_eq!(boot(&mut machine).superblock.base, found, "a boot took back what it read");
+    }
+}
+
+#[test]
 fn a_gap_above_the_base_is_corruption_and_one_below_it_is_not() {
     for (rotten, corrupt) in [(4, false), (5, true)] {
         let (mut machine, mut store) = segmented(6);
