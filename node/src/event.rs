@@ -93,6 +93,14 @@ pub enum Event {
         /// The first index that may have been lost.
         from: Index,
     },
+    /// A part of the log was found corrupt at boot that had been durable. The node has trimmed it, and neither votes nor
+    /// campaigns until it holds everything again that it may have acknowledged.
+    Corrupt {
+        /// What was found, and where.
+        what: String,
+    },
+    /// The node holds everything again that it may have acknowledged before its log was found corrupt.
+    Recovered,
     /// The node stops by its own decision: it must not go on.
     Stopped {
         /// Why.

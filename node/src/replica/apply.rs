@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::requests::Requests;
-use super::{Completed, Options, Stop};
+use super::{Options, Stop, Worked};
 use crate::event::Event;
 use crate::host::{Host, Outcome, Work};
 use crate::raft::{Index, Position, Raft, Rules};
@@ -80,7 +80,7 @@ impl<R: Rules> Applier<R> {
         let mut state_machine = self.idle.take().expect("a job starts only when none is running");
         let job = move || {
             let outcome = step(&mut state_machine);
-            Outcome(Box::new(Completed::Step(Done { state_machine, outcome })))
+            Outcome(Box::new(Worked::Step(Done { state_machine, outcome })))
         };
         host.run(work, Box::new(job));
     }

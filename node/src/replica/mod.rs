@@ -25,9 +25,11 @@ mod requests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::event::Event;
 use crate::host::{Dead, Host, Input};
-use crate::log_store::{self, BootError, LogError, LogStore};
+use crate::log_store::{self, BootError, Completed, LogError, LogStore};
 use crate::raft::{self, Batch, Body, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
@@ -157,7 +159,7 @@ struct Replica<R: Rules> {
 }
 
 /// What a job returns.
-enum Completed<R: Rules> {
+enum Worked<R: Rules> {
     Step(apply::Done<R>),
     Read(reads::Done),
 }
@@ -186,33 +188,57 @@ impl<R: Rules> Replica<R> {
     fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
         self.tick(host);
         match input {
-            Input::Message { from: _, bytes } => match self.peers.open(&bytes) {
-                Opened::Message(from, message) => self.raft.step(raft::Input::Message { from, message }),
-                Opened::Outdated(from) => self.peers.greet(host, from),
-                Opened::Nothing => {}
-            },
+            Input::Message { from: _, bytes } => self.heard(host, &bytes)?,
             Input::Request { id, bytes } => self.asked(host, id, &bytes),
             Input::Response { call, answer } => self.requests.passed_back(host, call, answer),
             Input::Timer => self.armed = None,
             Input::Synced { ticket, result } => {
-                if let Some(batch) = self.log.synced(host, ticket, result)? {
-                    self.raft.step(raft::Input::Persisted { batch });
-                    self.release(host, batch);
+                if let Some(completed) = self.log.synced(host, ticket, result)? {
+                    self.completed(host, completed);
                 }
             }
             Input::Finished(outcome) => {
-                let completed = outcome.0.downcast::<Completed<R>>().expect("only this replica starts jobs");
-                match *completed {
-                    Completed::Step(done) => {
+                let worked = outcome.0.downcast::<Worked<R>>().expect("only this replica starts jobs");
+                match *worked {
+                    Worked::Step(done) => {
                         self.applier.finished(host, done, &mut self.requests)?;
                         self.peers.report(self.applier.report(self.raft.durable()));
                         self.changes_applied(host);
                     }
-                    Completed::Read(done) => self.reads.finished(host, done)?,
+                    Worked::Read(done) => self.reads.finished(host, done)?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes what another node sent.
+    fn heard<H: Host>(&mut self, host: &mut H, bytes: &Bytes) -> Result<(), Stop> {
+        let envelope = self.peers.open(bytes);
+        if let Some(cluster) = envelope.adopted {
+            self.log.adopt_cluster(host, cluster)?;
+        }
+        if let Some(peer) = envelope.rebooted {
+            self.raft.step(raft::Input::Restarted { peer });
+        }
+        match envelope.opened {
+            Opened::Message(from, message) => self.raft.step(raft::Input::Message { from, message }),
+            Opened::Outdated(from) => self.peers.greet(host, from),
+            Opened::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Something is durable.
+    fn completed<H: Host>(&mut self, host: &mut H, completed: Completed) {
+        match completed {
+            Completed::Batch(batch) => {
+                self.raft.step(raft::Input::Persisted { batch });
+                self.release(host, batch);
+            }
+            Completed::Recovered => host.record(Event::Recovered),
+            Completed::Compacted(_) | Completed::Installed { .. } | Completed::Adopted(_) => {}
+        }
     }
 
     /// Carries out everything that follows from the last input, then sets the timer.
@@ -249,6 +275,9 @@ impl<R: Rules> Replica<R> {
             }
             let leader = self.raft.leader().and_then(|id| self.peers.address(id));
             self.requests.proposed(host, proposal, result, leader);
+        }
+        if effects.recovered {
+            self.log.recovered(host)?;
         }
         for (read, result) in effects.reads {
             self.reads.answered(host, read, result);

@@ -20,6 +20,20 @@ pub(super) enum Opened {
     Nothing,
 }
 
+/// An envelope that was opened.
+pub(super) struct Envelope {
+    /// The peer that sent it in a newer boot than it was known in.
+    pub(super) rebooted: Option<NodeId>,
+    /// The cluster that this node was made a part of by it.
+    pub(super) adopted: Option<ClusterId>,
+    /// What it holds.
+    pub(super) opened: Opened,
+}
+
+impl Envelope {
+    const EMPTY: Envelope = Envelope { rebooted: None, adopted: None, opened: Opened::Nothing };
+}
+
 /// What a node knows of the others.
 pub(super) struct Peers {
     cluster: ClusterId,
@@ -34,9 +48,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, log: &[Entry]) -> Self {
+    pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, configuration: &Configuration) -> Self {
         let mut peers = Peers { cluster, id, epoch, addresses: BTreeMap::new(), epochs: BTreeMap::new(), digest: None };
-        peers.follow(log);
+        peers.learn(configuration);
         peers
     }
 
@@ -44,10 +58,15 @@ impl Peers {
     pub(super) fn follow(&mut self, entries: &[Entry]) {
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
             if let Ok(configuration) = Configuration::decode(&entry.payload) {
-                let address = |id| Some((id, configuration.address(id)?.to_owned()));
-                self.addresses.extend(configuration.members().into_iter().filter_map(address));
+                self.learn(&configuration);
             }
         }
+    }
+
+    /// Learns the addresses in a configuration.
+    pub(super) fn learn(&mut self, configuration: &Configuration) {
+        let address = |id| Some((id, configuration.address(id)?.to_owned()));
+        self.addresses.extend(configuration.members().into_iter().filter_map(address));
     }
 
     pub(super) fn address(&self, id: NodeId) -> Option<String> {
@@ -90,16 +109,26 @@ impl Peers {
     }
 
     /// Opens an envelope. What is damaged, meant for somebody else, or from an earlier boot is nothing.
-    pub(super) fn open(&mut self, bytes: &Bytes) -> Opened {
-        let Ok(frame) = wire::decode::<Peer>(bytes) else { return Opened::Nothing };
+    ///
+    /// A node that belongs to no cluster belongs to the first one that knows its id: nobody does whom it was not told.
+    pub(super) fn open(&mut self, bytes: &Bytes) -> Envelope {
+        let Ok(frame) = wire::decode::<Peer>(bytes) else { return Envelope::EMPTY };
         let newest = self.epochs.get(&frame.from).copied().unwrap_or(0);
-        if frame.cluster != self.cluster || frame.to != self.id || frame.from_epoch < newest {
-            return Opened::Nothing;
+        let joins = self.cluster == ClusterId::NONE && frame.cluster != ClusterId::NONE;
+        if frame.to != self.id || frame.from_epoch < newest || (frame.cluster != self.cluster && !joins) {
+            return Envelope::EMPTY;
         }
+        self.cluster = frame.cluster;
         self.epochs.insert(frame.from, frame.from_epoch);
-        if frame.to_epoch != 0 && frame.to_epoch != self.epoch {
-            return Opened::Outdated(frame.from);
+        let opened = match frame.message {
+            _ if frame.to_epoch != 0 && frame.to_epoch != self.epoch => Opened::Outdated(frame.from),
+            Some(message) => Opened::Message(frame.from, message),
+            None => Opened::Nothing,
+        };
+        Envelope {
+            rebooted: (newest > 0 && frame.from_epoch > newest).then_some(frame.from),
+            adopted: joins.then_some(frame.cluster),
+            opened,
         }
-        frame.message.map_or(Opened::Nothing, |message| Opened::Message(frame.from, message))
     }
 }

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Completed, Options, Stop, answer};
+use super::{Options, Stop, Worked, answer};
 use crate::api::{Batch, Error, Reply, Response};
 use crate::host::{Host, Outcome, RequestId, Work};
 use crate::raft::{Index, ReadError, ReadId, Rules};
@@ -100,7 +100,7 @@ impl Reads {
                 }
                 Err(fatal) => Done { reader: None, outcome: Err(fatal) },
             };
-            Outcome(Box::new(Completed::<R>::Read(done)))
+            Outcome(Box::new(Worked::<R>::Read(done)))
         };
         host.run(Work::Read, Box::new(job));
     }

@@ -13,6 +13,7 @@
 
 mod authorizer;
 mod clock_vfs;
+pub mod copy;
 pub mod database;
 pub mod digest;
 pub mod dump;

@@ -10,6 +10,7 @@
 
 mod apply;
 mod command;
+mod copy;
 mod execute;
 mod fatal;
 mod reader;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 pub use apply::{Applied, entry_hash};
 pub use command::{Command, DecodeError, Registration};
+pub use copy::{Copied, Copier, Progress, Summing, Verified, verify_copy};
 pub use execute::RESULT_BYTES_MAX;
 pub use fatal::Fatal;
 pub use reader::{Read, Reader};

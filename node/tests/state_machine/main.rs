@@ -2,6 +2,8 @@
 
 #[path = "contract.rs"]
 mod contract;
+#[path = "copy.rs"]
+mod copy;
 #[path = "digest.rs"]
 mod digest;
 #[path = "forms.rs"]

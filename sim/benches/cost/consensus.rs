@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use lockstep_node::raft::{
-    Configuration, Correct, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, ProposalId, Raft, Term,
+    Configuration, Correct, Entry, EntryKind, Index, Input, Message, NodeId, Options, ProposalId, Raft, Saved, Term,
 };
 
 use crate::meter::{cpu_seconds, now_ns};

@@ -85,6 +85,8 @@ fn node(event: &Event) -> (&'static str, String) {
         Event::Forwarded { to } => ("client", format!("passes a request on to {to}")),
         Event::Checkpointed { durable: Some(index) } => ("sqlite", format!("checkpoint, durable to index {index}")),
         Event::Checkpointed { durable: None } => ("sqlite", "checkpoint".into()),
+        Event::Corrupt { what } => ("log", format!("finds the log corrupt: {what}")),
+        Event::Recovered => ("log", "holds again what it may have acknowledged".to_owned()),
         Event::TornTail { from } => ("log", format!("trims a torn tail from index {from} on")),
         Event::Stopped { reason } => ("world", format!("stops: {reason}")),
     }

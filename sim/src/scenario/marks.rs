@@ -11,6 +11,8 @@ pub const MARKS: &[(&str, &str)] = &[
     ("log.appended", "a node wrote an entry to its log"),
     ("log.truncated", "a node cut entries off its log that a leader contradicted"),
     ("log.torn-tail", "a node found the tail of its log torn at boot and trimmed it"),
+    ("log.corrupt", "a node found a part of its log corrupt that had been durable"),
+    ("log.recovered", "such a node holds again what it may have acknowledged"),
     ("log.synced", "a sync of a node's log completed"),
     ("entry.committed", "a node learned that an entry is committed"),
     ("entry.applied", "a node executed an entry and committed its effects"),

@@ -1,7 +1,7 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
 use lockstep_node::host::SqliteVfs;
-use lockstep_node::log_store::{self, ClusterId};
+use lockstep_node::log_store::{self, ClusterId, Peeked};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::state_machine::{Command, StateMachine};
@@ -55,8 +55,11 @@ impl<R: Rules + Sync> System for Lockstep<R> {
 
     fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
         let logged = |entry: Entry| Logged { position: entry.position(), payload: entry.payload };
-        let log = log_store::peek(disk).map_err(|error| error.to_string());
-        Some(log.map(|entries| entries.into_iter().map(logged).collect()))
+        Some(match log_store::peek(disk) {
+            Ok(Peeked { corruption: Some(corruption), .. }) => Err(corruption.to_string()),
+            Ok(Peeked { entries, .. }) => Ok(entries.into_iter().map(logged).collect()),
+            Err(error) => Err(error.to_string()),
+        })
     }
 
     fn reopen(&self, vfs: &SqliteVfs, file: &str) -> Option<Result<Reopened, String>> {

@@ -144,6 +144,8 @@ impl Ledger {
             Event::Committed { .. } => &["entry.committed"],
             Event::Checkpointed { .. } => &["database.checkpointed"],
             Event::TornTail { .. } => &["log.torn-tail"],
+            Event::Corrupt { .. } => &["log.corrupt"],
+            Event::Recovered => &["log.recovered"],
             Event::Stopped { .. } => &["node.stopped"],
             Event::Forwarded { .. } => &["request.forwarded"],
             Event::Voted { .. } => &["vote.granted"],
