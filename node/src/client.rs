@@ -125,7 +125,8 @@ impl<T: Transport> Client<T> {
                 Err(failure) => return (sent, Err(failure)),
             };
             let request = Request { session, command: command.clone() };
-            let again = request.session.is_some() || resend == Resend::Idempotent;
+            let reads = matches!(command, Command::Query(..));
+            let again = reads || request.session.is_some() || resend == Resend::Idempotent;
             let (attempts, end) = self.send(&request, again).await;
             sent += attempts;
             match end {

@@ -211,6 +211,22 @@ mod tests {
     use crate::api::{SqlError, Statement};
 
     #[test]
+    fn a_request_that_no_session_can_hold_is_refused() {
+        let batch = Batch { statements: vec![Statement::new("SELECT 1")], atomic: true };
+        let told = |command: &Asked, sequence, done_below| {
+            let session = Some(SessionSequence { session: 5, sequence, done_below });
+            acceptable(&Request { session, command: command.clone() }, 1, 1)
+        };
+        let execute = Asked::Execute(batch);
+        assert_eq!(told(&execute, 1, 1), Ok(()));
+        assert_eq!(told(&execute, SEQUENCE_MAX, 0), Ok(()));
+        assert!(told(&execute, 0, 0).is_err() && told(&execute, SEQUENCE_MAX + 1, 1).is_err());
+        assert!(told(&execute, 1, 2).is_err(), "it would be forgotten before it is executed");
+        assert!(told(&Asked::Register, 1, 1).is_err());
+        assert_eq!(acceptable(&Request { session: None, command: Asked::Register }, 1, 1), Ok(()));
+    }
+
+    #[test]
     fn the_longest_answer_to_the_longest_request_fits_a_frame() {
         let request = |count| {
             let statements = vec![Statement::new(""); count];

@@ -5,7 +5,7 @@
 //! nodes and answers in between, a request that comes again finds the outcome of the first.
 //!
 //! A session that was not used for as many entries as it lives is expired. That depends on nothing but the log, so
-//! replicas agree on it. The rows of expired ones are removed when the next session is registered.
+//! replicas agree on it. The rows of expired ones are removed now and then when another session is registered.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -17,6 +17,9 @@ use crate::sqlite::database::Database;
 /// The longest encoding of a request's results that is kept, in bytes. One that is longer is returned once; after that only
 /// the fact remains.
 pub const OUTCOME_BYTES_MAX: usize = super::RESULT_BYTES_MAX;
+
+/// Expired sessions are removed so many times at most while as many entries pass as the newest session lives.
+const REMOVALS_A_LIFETIME: u32 = 64;
 
 /// The table of sessions.
 pub const SESSIONS: &str = SESSION_TABLES[0];
@@ -32,7 +35,6 @@ pub const SCHEMA: &str = "
         lifetime INTEGER NOT NULL,
         done_below INTEGER NOT NULL
     ) STRICT;
-    CREATE INDEX _lockstep_sessions_expiry ON _lockstep_sessions(used + lifetime);
     CREATE TABLE _lockstep_outcomes(
         session INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
@@ -54,19 +56,29 @@ pub enum Admission {
     Refused(SessionError),
 }
 
-/// Opens the session of an index, and removes what has expired.
+/// Opens the session of an index.
 ///
 /// # Errors
 /// What SQLite reports.
 pub fn register(database: &Database, at: Index, lifetime: u32) -> rusqlite::Result<()> {
+    let newest = "/*lockstep*/ SELECT coalesce(max(session), 0) FROM main._lockstep_sessions";
+    let insert = "/*lockstep*/ INSERT INTO main._lockstep_sessions VALUES (?1, ?1, ?2, 1)";
+    let newest: i64 = database.own(newest)?.query_row([], |row| row.get(0))?;
+    // An index of what expires next would cost every request a page; looking at all sessions costs this one so often only.
+    let every = i64::from(lifetime / REMOVALS_A_LIFETIME).max(1);
+    let at = at.0 as i64;
+    if newest / every != at / every {
+        remove_expired(database, at)?;
+    }
+    database.own(insert)?.execute(params![at, lifetime]).map(|_| ())
+}
+
+fn remove_expired(database: &Database, at: i64) -> rusqlite::Result<()> {
     let outcomes = "/*lockstep*/ DELETE FROM main._lockstep_outcomes WHERE session IN
         (SELECT session FROM main._lockstep_sessions WHERE used + lifetime < ?1)";
     let sessions = "/*lockstep*/ DELETE FROM main._lockstep_sessions WHERE used + lifetime < ?1";
-    let insert = "/*lockstep*/ INSERT INTO main._lockstep_sessions VALUES (?1, ?1, ?2, 1)";
-    let at = at.0 as i64;
     database.own(outcomes)?.execute([at])?;
-    database.own(sessions)?.execute([at])?;
-    database.own(insert)?.execute(params![at, lifetime]).map(|_| ())
+    database.own(sessions)?.execute([at]).map(|_| ())
 }
 
 /// Looks up a request whose content has this hash, in the entry at an index. Changes nothing.
@@ -77,18 +89,17 @@ pub fn admit(database: &Database, at: Index, request: SessionSequence, hash: u12
     let sql = "/*lockstep*/ SELECT used + lifetime, done_below FROM main._lockstep_sessions WHERE session = ?1";
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
     let session = database.own(sql)?.query_row([request.session as i64], read).optional()?;
-    Ok(match session {
-        Some((last, done_below)) if at.0 as i64 <= last => {
-            if (request.sequence as i64) < done_below {
-                return Ok(Admission::Refused(SessionError::SequenceForgotten));
-            }
-            match outcome(database, request)? {
-                None => Admission::New,
-                Some((found, answer)) if found == hash => Admission::Executed(answer),
-                Some(_) => Admission::Refused(SessionError::SequenceReused),
-            }
-        }
-        _ => Admission::Refused(SessionError::Expired),
+    let Some((last, done_below)) = session else { return Ok(Admission::Refused(SessionError::Expired)) };
+    if at.0 as i64 > last {
+        return Ok(Admission::Refused(SessionError::Expired));
+    }
+    if (request.sequence as i64) < done_below {
+        return Ok(Admission::Refused(SessionError::SequenceForgotten));
+    }
+    Ok(match outcome(database, request)? {
+        None => Admission::New,
+        Some((found, answer)) if found == hash => Admission::Executed(answer),
+        Some(_) => Admission::Refused(SessionError::SequenceReused),
     })
 }
 

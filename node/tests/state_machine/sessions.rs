@@ -237,7 +237,7 @@ fn users_neither_read_nor_write_sessions() {
         "SELECT * FROM _lockstep_sessions",
         "DELETE FROM _lockstep_outcomes",
         "UPDATE _LOCKSTEP_SESSIONS SET used = 9",
-        "DROP INDEX _lockstep_sessions_expiry",
+        "DROP TABLE _lockstep_sessions",
         "CREATE TRIGGER x AFTER INSERT ON _lockstep_outcomes BEGIN SELECT 1; END",
     ] {
         let result = machine.one(sql);
