@@ -2,7 +2,7 @@
 //!
 //! An event is a fact, recorded after it happened. Verdicts are computed from them, so each says exactly when it is recorded.
 
-use crate::raft::{Index, NodeId, Role, Term};
+use crate::raft::{Configuration, Index, NodeId, Role, Term};
 use crate::sqlite::Digest;
 
 /// Something that happened inside a node.
@@ -56,6 +56,14 @@ pub enum Event {
     Truncated {
         /// The first index that is gone.
         from: Index,
+    },
+    /// Another configuration is in effect: its entry was appended, or one that came after it was cut from the log, or the
+    /// node booted with it. Recorded before anything that follows from it, a commit for instance.
+    Members {
+        /// The index of its entry.
+        index: Index,
+        /// Who takes part.
+        configuration: Configuration,
     },
     /// All entries up to this index are durable on this node.
     Persisted {

@@ -19,13 +19,13 @@ use crate::systems::plain_sqlite::value;
 use crate::systems::{Reopened, System};
 use crate::world::World;
 
-/// Reads every machine's database.
+/// Reads the database of every machine that hosts a member.
 pub fn inspect(world: &World, system: &dyn System, scenario: &Scenario) -> BTreeMap<Machine, Replica> {
-    let machines = world.lock().machines.len() as u32;
-    let read = |machine| (Machine(machine), replica(world, system, scenario, Machine(machine)));
-    let mut replicas: BTreeMap<_, _> = (0..machines).map(read).collect();
+    let machines = world.lock().members();
+    let read = |machine: &Machine| (*machine, replica(world, system, scenario, *machine));
+    let mut replicas: BTreeMap<_, _> = machines.iter().map(read).collect();
     // Opening costs as much as a fiftieth of a short run, for each machine: one of them a seed.
-    let drawn = Machine(world.lock().stream("inspect.reopen", 0).below(u64::from(machines)) as u32);
+    let drawn = *world.lock().stream("inspect.reopen", 0).pick(&machines);
     replicas.get_mut(&drawn).expect("all machines are there").reopened = reopen(world, system, drawn);
     replicas
 }

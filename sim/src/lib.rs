@@ -45,6 +45,7 @@ pub mod explain;
 pub mod harness;
 pub mod history;
 mod inspect;
+pub mod members;
 pub mod network;
 pub mod record;
 pub mod report;

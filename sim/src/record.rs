@@ -29,6 +29,8 @@ pub enum What {
     Down(Machine, Down),
     /// A machine's process was started.
     Up(Machine),
+    /// A machine's disk was emptied. What runs on it from now on is another node.
+    Wiped(Machine),
     /// A client's operation was acknowledged.
     Acknowledged {
         /// The client, from 1.

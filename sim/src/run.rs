@@ -9,6 +9,7 @@ use lockstep_node::sqlite::dump::Dump;
 use lockstep_node::state_machine::Command;
 
 use crate::history::History;
+use crate::members::Members;
 use crate::record::{Machine, Recorded};
 use crate::scenario::model::Scenario;
 use crate::systems::{Logged, Reopened};
@@ -26,7 +27,7 @@ pub struct Evidence {
     pub records: Vec<Recorded>,
     /// What clients asked and saw.
     pub history: History,
-    /// What each replica holds at the end.
+    /// What each replica holds at the end: those of the members, where nodes say who is one.
     pub replicas: BTreeMap<Machine, Replica>,
     /// The entries that were executed, by index, as they stand in the durable logs; `None` for one that is no client's.
     /// An index is missing if no disk holds what was executed there. Empty if the system has no log, or reports no events.
@@ -49,6 +50,8 @@ pub struct Evidence {
     pub bites: Vec<u64>,
     /// How often each mark was reached.
     pub marks: BTreeMap<String, u64>,
+    /// Who takes part at the end, as far as nodes say.
+    pub members: Members,
 }
 
 /// The nodes that were healed first, while the others stayed broken.

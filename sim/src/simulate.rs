@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::raft::Role;
+use lockstep_node::raft::{Configuration, Role};
 
 use crate::check;
 use crate::inspect::{executed, inspect};
@@ -33,7 +33,8 @@ pub struct Options {
 /// The settings that [`Options::blunt`] may name.
 pub const SETTINGS: [&str; 6] = ["loss", "duplicate", "reorder", "bandwidth", "offset", "drift"];
 
-/// After the last operation, how long a fault that waits for something to happen may still wait.
+/// After the last operation, how long a fault that waits for something to happen may still wait. An operator's wish has as
+/// long as `phases.settle`.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// Runs a scenario on a system with a seed, on a fresh thread of its own.
@@ -87,6 +88,7 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
             struck: state.struck(),
             bites: state.bites(),
             marks: state.ledger.marks(),
+            members: state.ledger.members().clone(),
         };
         (state.ledger.take_checks(), state.ledger.violated.take(), evidence)
     };
@@ -158,31 +160,30 @@ fn drive(world: &World, system: &dyn System, scenario: &Scenario, settling: &mut
     if let Some(size) = scenario.phases.core.filter(|_| !violated(&world.lock())) {
         let machines = world.heal_core(size);
         workload::probe(world);
-        let settled_after = settle(world, system, scenario, &machines)?;
+        let settled_after = settle(world, system, scenario, Some(&machines))?;
         settling.core = Some(Core { machines, settled_after });
     }
     if !violated(&world.lock()) {
         world.heal();
         workload::read_once_more(world, scenario);
-        let all: Vec<Machine> = (0..scenario.cluster.voters).map(Machine).collect();
-        settling.all = settle(world, system, scenario, &all)?;
+        settling.all = settle(world, system, scenario, None)?;
     }
     Ok(())
 }
 
-/// Lets the world go on until these machines have settled, or the scenario's bound is over. Returns how long it took them.
+/// Lets the world go on until all members have settled, or those of them that are the core, or the scenario's bound is over. Returns how long it took them.
 fn settle(
     world: &World,
     system: &dyn System,
     scenario: &Scenario,
-    machines: &[Machine],
+    core: Option<&[Machine]>,
 ) -> Result<Option<Duration>, String> {
     let healed = world.lock().time();
     let bound = healed + scenario.phases.settle;
     world.lock().wait_until(bound);
     let (reports, settled_at) = (system.reports_events(), std::cell::Cell::new(None));
     let over = |state: &mut State| {
-        if settled_at.get().is_none() && reports && settled(state, machines) {
+        if settled_at.get().is_none() && reports && settled(state, core) {
             settled_at.set(Some(state.time() - healed));
         }
         violated(state) || settled_at.get().is_some() || state.time() >= bound
@@ -210,20 +211,27 @@ fn faults_over(state: &mut State, phases: &Phases, idle_since: &std::cell::Cell<
     if !state.clients_finished() {
         return state.fault_lasts() && state.time() >= state.quiet_since + phases.settle;
     }
-    if !state.faults_wait() {
-        return true;
-    }
+    let patience = match state.wishes_go_on() {
+        true => phases.settle,
+        false if state.faults_wait() => LAST_CHANCE,
+        false => return true,
+    };
     let now = state.time();
     let since = idle_since.get().unwrap_or(now);
     if idle_since.replace(Some(since)).is_none() {
-        state.wait_until(since + LAST_CHANCE);
+        state.wait_until(since + patience);
     }
-    now >= since + LAST_CHANCE
+    now >= since + patience
 }
 
-/// Whether every client has done its work and these machines hold the same: all are up, one of them leads, and all have
-/// executed its whole log.
-fn settled(state: &State, machines: &[Machine]) -> bool {
+/// Whether every client has done its work and the members on these machines hold the same: all are up, one of them leads,
+/// and all have executed its whole log. As long as the members change, nothing has settled.
+fn settled(state: &State, core: Option<&[Machine]>) -> bool {
+    if !state.clients_finished() || state.ledger.members().configuration().is_some_and(Configuration::is_joint) {
+        return false;
+    }
+    let mut machines = state.members();
+    machines.retain(|machine| core.is_none_or(|core| core.contains(machine)));
     let standings = state.ledger.standings();
     let leads = |machine: &&Machine| {
         standings.get(machine).is_some_and(|standing| standing.up && standing.role == Role::Leader)
@@ -235,5 +243,5 @@ fn settled(state: &State, machines: &[Machine]) -> bool {
     let caught_up = |standing: &crate::world::Standing| {
         standing.up && standing.term == term && standing.last == last && standing.applied == last
     };
-    machines.iter().all(|machine| standings.get(machine).is_some_and(caught_up)) && state.clients_finished()
+    machines.iter().all(|machine| standings.get(machine).is_some_and(caught_up))
 }

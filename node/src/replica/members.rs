@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Replica, answer};
 use crate::api::{Error, Member, MemberChange, Reply, Response, Rows, Value};
+use crate::event::Event;
 use crate::host::{Host, RequestId};
 use crate::raft::{
     self, Change, ChangeError, Configuration, Index, NodeId, Position, ProposalId, ProposeError, Rules, TransferError,
@@ -16,6 +17,8 @@ pub(super) struct Changes {
     asked: Vec<(ProposalId, RequestId)>,
     /// Changes whose entry is in the log: they are done when a configuration that is not joint is committed there or above.
     waiting: Vec<(Position, RequestId)>,
+    /// The configuration that was recorded last.
+    recorded: (Index, Configuration),
 }
 
 impl<R: Rules> Replica<R> {
@@ -25,6 +28,16 @@ impl<R: Rules> Replica<R> {
         let rows = rows(self.raft.configuration(), self.raft.id(), self.raft.leader());
         let reply = Reply { index: applied.index.0, term: applied.term.0, results: vec![Ok(rows)] };
         answer(host, request, &Ok(reply));
+    }
+
+    /// Records the configuration in effect, if it is another one than before.
+    pub(super) fn record_members<H: Host>(&mut self, host: &mut H) {
+        let (index, configuration) = (self.raft.configuration_index(), self.raft.configuration());
+        let (recorded, before) = &self.changes.recorded;
+        if index != *recorded || configuration != before {
+            self.changes.recorded = (index, configuration.clone());
+            host.record(Event::Members { index, configuration: configuration.clone() });
+        }
     }
 
     /// Asks the core for a change.

@@ -253,6 +253,7 @@ impl<R: Rules> Replica<R> {
     /// Carries out one set of effects, in the order that the core's contract names. Returns whether that was all.
     fn carry_out_next<H: Host>(&mut self, host: &mut H) -> Result<bool, Stop> {
         let effects = self.raft.take_effects();
+        self.record_members(host);
         self.note(host, &effects.notes);
         let batch = effects.batch;
         self.write(host, batch, effects.hard_state, effects.truncate_from, effects.append)?;

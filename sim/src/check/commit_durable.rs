@@ -1,14 +1,16 @@
-//! When a leader reports an entry committed, a majority of the machines holds it durably.
+//! When a leader reports an entry committed, a majority of the voters holds it durably: of both halves while the leader's
+//! configuration is joint, and of all machines where nodes do not say who votes.
 //!
 //! While the world runs, what is durable is what nodes say is. At its end the disks themselves are asked: if power were lost
 //! everywhere and all that no sync covered with it, what clients were told would still be in the logs of a majority.
 
 use lockstep_node::event::Event;
-use lockstep_node::raft::{Index, Position, Term};
+use lockstep_node::raft::{Configuration, Index, Position, Term};
 
 use super::logs::Logs;
 use super::{Check, violation};
 use crate::history::Outcome;
+use crate::members::Members;
 use crate::record::{Machine, Recorded, What};
 use crate::run::{Evidence, Finding, Replica, Violation};
 use crate::systems::Logged;
@@ -16,14 +18,15 @@ use crate::systems::Logged;
 /// Follows what is durable where.
 pub(super) struct CommitDurable {
     logs: Logs,
+    members: Members,
     machines: u32,
     commits: u64,
 }
 
 impl CommitDurable {
-    /// A check for a cluster whose voters are so many machines.
+    /// A check for a cluster that so many machines found.
     pub fn new(machines: u32) -> Self {
-        CommitDurable { logs: Logs::default(), machines, commits: 0 }
+        CommitDurable { logs: Logs::default(), members: Members::default(), machines, commits: 0 }
     }
 
     fn commit(&mut self, leader: Machine, index: u64) -> Result<(), Violation> {
@@ -33,11 +36,12 @@ impl CommitDurable {
         let holds =
             |log: &super::logs::Log| log.durable >= index && entry.is_none_or(|entry| log.may_hold(index, entry));
         let holders: Vec<_> = self.logs.iter().filter(|(_, log)| holds(log)).map(|(machine, _)| machine).collect();
-        if holders.len() as u32 > self.machines / 2 {
+        let configuration = self.members.configuration_on(leader);
+        if self.decide(&self.members, configuration, &holders) {
             return Ok(());
         }
-        let summary =
-            format!("{leader} reports index {index} committed while it is durable {}", self.too_few(&holders));
+        let few = self.too_few(configuration, &holders);
+        let summary = format!("{leader} reports index {index} committed while it is durable {few}");
         Err(violation(summary, leader, index))
     }
 
@@ -53,13 +57,14 @@ impl CommitDurable {
             let told = Position { index: Index(reply.index), term: Term(reply.term) };
             let holders = logs.iter().filter(|(_, log)| holds(log, told)).map(|(machine, _)| *machine);
             let holders: Vec<Machine> = holders.collect();
-            if holders.len() as u32 <= self.machines / 2 {
+            let (members, configuration) = (&evidence.members, evidence.members.configuration());
+            if !self.decide(members, configuration, &holders) {
                 let (client, number) = (operation.client, operation.number);
                 let summary = format!(
                     "client {client} was told that its operation {number} is entry {} of term {}, which is on disk {}",
                     reply.index,
                     reply.term,
-                    self.too_few(&holders)
+                    self.too_few(configuration, &holders)
                 );
                 return Err(Violation { details: unreadable(evidence), ..violation(summary, None, reply.index) });
             }
@@ -67,11 +72,27 @@ impl CommitDurable {
         Ok(acknowledged)
     }
 
+    /// Whether these machines are enough.
+    fn decide(&self, members: &Members, configuration: Option<&Configuration>, holders: &[Machine]) -> bool {
+        match configuration {
+            Some(configuration) => members.decide(configuration, |machine| holders.contains(&machine)),
+            None => holders.len() as u32 > self.machines / 2,
+        }
+    }
+
     /// `only on n1 and n2, of 5 machines`.
-    fn too_few(&self, holders: &[Machine]) -> String {
+    fn too_few(&self, configuration: Option<&Configuration>, holders: &[Machine]) -> String {
         let names: Vec<_> = holders.iter().map(Machine::to_string).collect();
         let place = if names.is_empty() { "nowhere".into() } else { format!("only on {}", names.join(" and ")) };
-        format!("{place}, of {} machines", self.machines)
+        let of = match configuration {
+            Some(configuration) if configuration.is_joint() => {
+                let (old, new) = (configuration.outgoing.len(), configuration.voters.len());
+                format!("{old} voters and {new} jointly")
+            }
+            Some(configuration) => format!("{} voters", configuration.voters.len()),
+            None => format!("{} machines", self.machines),
+        };
+        format!("{place}, of {of}")
     }
 }
 
@@ -96,6 +117,7 @@ impl Check for CommitDurable {
 
     fn observe(&mut self, recorded: &Recorded) -> Result<(), Violation> {
         self.logs.observe(recorded);
+        self.members.observe(&recorded.what);
         match recorded.what {
             What::Node(machine, Event::Committed { index }) => self.commit(machine, index.0),
             _ => Ok(()),

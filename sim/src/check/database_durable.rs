@@ -23,8 +23,14 @@ impl Check for DatabaseDurable {
     }
 
     fn observe(&mut self, recorded: &Recorded) -> Result<(), Violation> {
-        if let What::Node(machine, Event::Checkpointed { durable: Some(index) }) = recorded.what {
-            self.reported.insert(machine, index.0);
+        match recorded.what {
+            What::Node(machine, Event::Checkpointed { durable: Some(index) }) => {
+                self.reported.insert(machine, index.0);
+            }
+            What::Wiped(machine) => {
+                self.reported.remove(&machine);
+            }
+            _ => {}
         }
         Ok(())
     }

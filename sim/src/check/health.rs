@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_node::event::Event;
 use lockstep_node::raft::Role;
 
+use crate::members::Members;
 use crate::record::{Harm, Machine, Phase, Recorded, What};
 
 /// The state of a cluster.
 #[derive(Debug)]
 pub(super) struct Health {
     machines: u32,
+    members: Members,
     up: BTreeSet<Machine>,
     leaders: BTreeSet<Machine>,
     /// What the faults in force harm, by their place in the scenario.
@@ -18,14 +20,22 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// A cluster of so many machines, all of them off.
+    /// A cluster founded by so many machines, all of them off.
     pub fn new(machines: u32) -> Health {
-        Health { machines, up: BTreeSet::new(), leaders: BTreeSet::new(), faults: BTreeMap::new() }
+        Health {
+            machines,
+            members: Members::default(),
+            up: BTreeSet::new(),
+            leaders: BTreeSet::new(),
+            faults: BTreeMap::new(),
+        }
     }
 
     /// Follows what happens. Returns whether it may have changed anything.
     pub fn observe(&mut self, recorded: &Recorded) -> bool {
+        self.members.observe(&recorded.what);
         match &recorded.what {
+            What::Node(_, Event::Members { .. }) | What::Wiped(_) => true,
             What::Up(machine) => self.up.insert(*machine),
             What::Down(machine, _) => {
                 self.leaders.remove(machine);
@@ -44,7 +54,7 @@ impl Health {
         }
     }
 
-    /// Whether a majority of machines are up, not struck by a fault, and hear each other.
+    /// Whether a majority of the voters, or of the founders where nodes do not say who votes, are up, not struck by a fault, and hear each other.
     pub fn has_majority(&self) -> bool {
         self.majority_with(None)
     }
@@ -63,19 +73,25 @@ impl Health {
             return false;
         }
         let mut together: Vec<Machine> = member.into_iter().collect();
-        let majority = self.machines as usize / 2 + 1;
-        grow(&mut together, &well, majority, &|one, other| hears(one, other) && hears(other, one))
+        grow(&mut together, &well, &|group| self.decide(group), &|one, other| hears(one, other) && hears(other, one))
+    }
+
+    fn decide(&self, group: &[Machine]) -> bool {
+        match self.members.configuration() {
+            Some(configuration) => self.members.decide(configuration, |machine| group.contains(&machine)),
+            None => group.len() > self.machines as usize / 2,
+        }
     }
 }
 
-/// Whether machines that all hear each other can be made as many as a majority with these others.
+/// Whether machines that all hear each other can be made enough with these others.
 fn grow(
     together: &mut Vec<Machine>,
     others: &[Machine],
-    majority: usize,
+    enough: &dyn Fn(&[Machine]) -> bool,
     hear: &dyn Fn(Machine, Machine) -> bool,
 ) -> bool {
-    if together.len() >= majority {
+    if enough(together) {
         return true;
     }
     others.iter().enumerate().any(|(place, next)| {
@@ -83,7 +99,7 @@ fn grow(
             return false;
         }
         together.push(*next);
-        let grown = grow(together, &others[place + 1..], majority, hear);
+        let grown = grow(together, &others[place + 1..], enough, hear);
         together.pop();
         grown
     })

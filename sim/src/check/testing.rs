@@ -14,6 +14,7 @@ use lockstep_node::state_machine::Command as LogCommand;
 
 use super::Check;
 use crate::history::{History, Operation, Outcome};
+use crate::members::Members;
 use crate::record::{FaultRecord, Harm, Machine, Phase, Recorded, What};
 use crate::run::{Counts, Evidence, Finding, Replica};
 use crate::scenario::Given;
@@ -96,6 +97,7 @@ pub(crate) fn scenario() -> Scenario {
         cluster: Cluster {
             system: "lockstep".into(),
             voters: 3,
+            spares: 0,
             raft: RaftTiming {
                 election: (Duration::from_millis(150), Duration::from_millis(300)),
                 heartbeat: Duration::from_millis(50),
@@ -159,6 +161,7 @@ pub(crate) fn bank_evidence(transfers: &[&[i64]]) -> Evidence {
         struck: Vec::new(),
         bites: Vec::new(),
         marks: BTreeMap::new(),
+        members: Members::default(),
     }
 }
 

@@ -122,7 +122,9 @@ const STRIKES: usize = 3;
 fn toothless(evidence: &Evidence) -> Vec<String> {
     let harmful = harmful(evidence);
     let bit = |place: &usize| match evidence.scenario.events[*place].fault {
-        Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => harmful.contains(place),
+        Fault::PowerCut(_) | Fault::Wipe(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
+            harmful.contains(place)
+        }
         _ => evidence.bites.get(*place) != Some(&0),
     };
     let struck = |place: &usize| evidence.struck.get(*place) == Some(&true);
@@ -141,6 +143,11 @@ fn why_idle(fault: &Fault) -> &'static str {
         Fault::PowerCut(_) | Fault::Kill(_) | Fault::Restart(_) | Fault::CrashLoop { .. } => {
             "ended no process and lost no write; choose a target that is up"
         }
+        Fault::Wish(_) => {
+            "came to nothing; give it more time before the faults end, and a cluster that can commit (on other systems than \
+             lockstep nobody changes the members)"
+        }
+        Fault::Wipe(_) => "emptied no disk",
         Fault::Clog { .. } | Fault::Swizzle { .. } => "held up no message; let it last longer than a heartbeat",
         Fault::Messages { .. } => "met no message; ask for fewer, for another kind, or let it last longer",
         Fault::Pause(_) => "held up nothing; let it last longer than a heartbeat, and choose a target that is up",
@@ -162,7 +169,7 @@ fn harmful(evidence: &Evidence) -> BTreeSet<usize> {
     for recorded in &evidence.records {
         match &recorded.what {
             What::Fault(FaultRecord { event, struck: true, .. }) => strikes = Some(*event),
-            What::Down(_, Down::Killed | Down::PowerCut { .. }) => harmful.extend(strikes),
+            What::Wiped(_) | What::Down(_, Down::Killed | Down::PowerCut { .. }) => harmful.extend(strikes),
             _ => {}
         }
     }

@@ -35,7 +35,7 @@ pub fn replay(
         }
     };
     let case = files::case(&scenario, arguments.system.as_deref(), systems)?;
-    let shown = Shown::new(arguments, scenario.cluster.voters)?;
+    let shown = Shown::new(arguments, scenario.cluster.machines())?;
     let system = systems.iter().find(|system| system.name() == case.system).expect("the case's system exists");
 
     let run = simulate(*system, &scenario, arguments.seed, &Options { details: true, ..Options::default() });

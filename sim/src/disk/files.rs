@@ -44,6 +44,11 @@ impl Files {
         self.durable_names.get(name).map(|id| self.get(*id).durable())
     }
 
+    /// Forgets every file. Their numbers are not used again.
+    pub(super) fn wipe(&mut self) {
+        *self = Files { created: self.created, ..Files::default() };
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<FileId> {
         self.names.get(name).copied()
     }

@@ -97,6 +97,14 @@ impl SimDisk {
         self.state().cut_power()
     }
 
+    /// Empties the disk.
+    ///
+    /// # Panics
+    /// If a boot runs.
+    pub fn wipe(&self) {
+        self.state().wipe();
+    }
+
     /// Whether a boot runs: a [`Strike`] may have ended it.
     pub fn is_up(&self) -> bool {
         self.state().up

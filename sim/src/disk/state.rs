@@ -162,6 +162,11 @@ impl State {
         draws.resolved
     }
 
+    pub(super) fn wipe(&mut self) {
+        assert!(!self.up, "{} is wiped while it runs: cut its power first", self.machine);
+        self.files.wipe();
+    }
+
     /// The file of this name, if there is one.
     pub(super) fn look(&mut self, name: &str) -> Option<FileId> {
         self.note(Call::Look, FileId(0), 0, name.as_bytes());

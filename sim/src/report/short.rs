@@ -89,7 +89,8 @@ fn header(run: &Run, palette: &Palette) -> String {
 fn timeline(text: &mut String, run: &Run, palette: &Palette) {
     let evidence = &run.evidence;
     let moments = moments(&evidence.scenario, &evidence.records);
-    let machines = (0..evidence.scenario.cluster.voters).map(|machine| format!("{:>3}", Machine(machine).to_string()));
+    let machines =
+        (0..evidence.scenario.cluster.machines()).map(|machine| format!("{:>3}", Machine(machine).to_string()));
     let heading = format!("     time {}   term  index  event", machines.collect::<String>());
     line_of(text, &paint(palette.dim, heading));
     let half = MOMENTS_MAX / 2;

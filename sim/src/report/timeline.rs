@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_node::event::Event;
 use lockstep_node::raft::{NodeId, Role, Term};
 
-use super::trace::{down, phase};
+use super::trace::{down, members, phase};
 use crate::record::{Down, FaultRecord, Harm, Machine, Phase, Recorded, What};
 use crate::scenario::model::Scenario;
 
@@ -32,7 +32,10 @@ pub const LEGEND: &str = "L leads  . follows  c campaigns  ! goes down  # down  
 
 /// The notable moments among the records.
 pub fn moments(scenario: &Scenario, records: &[Recorded]) -> Vec<Moment> {
-    let mut nodes = Nodes { standing: vec!['#'; scenario.cluster.voters as usize], ..Nodes::default() };
+    let mut standing = vec!['#'; scenario.cluster.voters as usize];
+    // Those that may join later are not there yet.
+    standing.resize(scenario.cluster.machines() as usize, ' ');
+    let mut nodes = Nodes { standing, ..Nodes::default() };
     records
         .iter()
         .filter_map(|recorded| {
@@ -71,7 +74,7 @@ impl Nodes {
             }
             What::Phase(Phase::Settle) => self.cuts.clear(),
             What::Up(machine) => self.set(*machine, '.'),
-            What::Acknowledged { .. } | What::Phase(_) | What::Detail(_) => {}
+            What::Acknowledged { .. } | What::Phase(_) | What::Wiped(_) | What::Detail(_) => {}
         }
         None
     }
@@ -110,6 +113,7 @@ impl Nodes {
             What::Fault(FaultRecord { text, struck, .. }) => (text.clone(), *struck),
             // The fault says that the process ends; what it did to the disk is news.
             What::Down(_, Down::Killed) => return None,
+            What::Wiped(machine) => (format!("{machine} has an empty disk"), true),
             What::Down(machine, why) => (format!("{machine} {}", down(why)), true),
             What::Phase(Phase::Inspect) | What::Up(_) | What::Acknowledged { .. } | What::Detail(_) => return None,
             What::Phase(begun) => (phase(*begun).into(), false),
@@ -124,12 +128,19 @@ impl Nodes {
             Event::Booted { epoch, last, applied, .. } if epoch > 1 => {
                 Some((format!("{machine} is back: log to {last}, executed to {applied}"), false))
             }
+            Event::Members { ref configuration, .. } if self.leads(machine) => {
+                Some((format!("the members are {}", members(configuration)), false))
+            }
             Event::Truncated { from } => Some((format!("{machine} cuts its log from index {from} on"), false)),
             Event::Corrupt { .. } => Some((format!("{machine} finds its log corrupt"), true)),
             Event::Recovered => Some((format!("{machine} has recovered its log"), true)),
             Event::TornTail { from } => Some((format!("{machine} trims a torn tail from index {from} on"), true)),
             _ => None,
         }
+    }
+
+    fn leads(&self, machine: Machine) -> bool {
+        self.standing.get(machine.0 as usize) == Some(&'L')
     }
 
     fn voters(&self, leader: Machine, term: Term) -> String {

@@ -1,9 +1,11 @@
 //! Everything that happened, one line an event.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use lockstep_node::event::Event;
+use lockstep_node::raft::{Configuration, NodeId};
 
 use crate::record::{Detail, Down, Machine, Phase, Recorded, What};
 
@@ -45,6 +47,7 @@ pub fn described(recorded: &Recorded, describe: &dyn Fn(&[u8]) -> String) -> Lin
         What::Fault(fault) => (None, "fault", fault.text.clone()),
         What::Down(machine, down) => (Some(*machine), "world", self::down(down)),
         What::Up(machine) => (Some(*machine), "world", "starts".into()),
+        What::Wiped(machine) => (Some(*machine), "disk", "is empty now".into()),
         What::Acknowledged { client, index } => (None, "client", format!("client {client} is told index {index}")),
         What::Phase(phase) => (None, "world", self::phase(*phase).into()),
         What::Detail(Detail::Sent { from, to, bytes, takes }) => {
@@ -77,6 +80,9 @@ fn node(event: &Event) -> (&'static str, String) {
             ("log", format!("appends index {index} of term {term}, chain {chain:016x}"))
         }
         Event::Truncated { from } => ("log", format!("cuts its log from index {from} on")),
+        Event::Members { index, configuration } => {
+            ("raft", format!("by index {index} the members are {}", members(configuration)))
+        }
         Event::Persisted { index } => ("log", format!("durable to index {index}")),
         Event::Committed { index } => ("raft", format!("committed to index {index}")),
         Event::Applied { index, term, digest, .. } => {
@@ -90,6 +96,24 @@ fn node(event: &Event) -> (&'static str, String) {
         Event::TornTail { from } => ("log", format!("trims a torn tail from index {from} on")),
         Event::Stopped { reason } => ("world", format!("stops: {reason}")),
     }
+}
+
+/// Who takes part, in words: `n1 n2 n3, learner n4`.
+pub(super) fn members(configuration: &Configuration) -> String {
+    let mut text = listed(&configuration.voters);
+    if configuration.is_joint() {
+        text = format!("{} and {text} jointly", listed(&configuration.outgoing));
+    }
+    if !configuration.learners.is_empty() {
+        text += &format!(", learning {}", listed(&configuration.learners));
+    }
+    text
+}
+
+fn listed(nodes: &BTreeMap<NodeId, String>) -> String {
+    // Nodes are known by ids that are drawn; people know them by their addresses.
+    let addresses: BTreeSet<&str> = nodes.values().map(String::as_str).collect();
+    addresses.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// Why a process ended, in words.

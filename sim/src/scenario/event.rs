@@ -20,7 +20,7 @@ pub fn events(root: &Table<'_>, phases: &Phases, around: &Around<'_>) -> Vec<Eve
 
 fn event(table: Table<'_>, phases: &Phases, around: &Around<'_>) -> Option<Event> {
     let line = table.line();
-    let trigger = trigger(&table, around.voters, phases);
+    let trigger = trigger(&table, around.machines, phases);
     let lasts = table.find("for").and_then(|item| lasts(&item, trigger.as_ref(), phases));
     let Some(kind) = table.find("do") else {
         let help = format!("give `do` one of: {}", FAULTS.join(", "));

@@ -6,18 +6,21 @@ use super::model::{Fault, MessageFault, Selector};
 use super::reader::{Item, Table};
 use super::selector::{Placed, plain, selector, selectors, target, unique};
 use super::value::{self, Wrong};
+use super::wish::wish;
 
 /// What surrounds a fault.
 #[derive(Clone, Copy, Debug)]
 pub struct Around<'a> {
-    /// How many voters the cluster has.
+    /// How many voters the cluster has at first.
     pub voters: u32,
+    /// How many machines there are, those that join included.
+    pub machines: u32,
     /// What kinds of messages the system under test tells apart.
     pub kinds: &'a [&'a str],
 }
 
 /// The faults by their names.
-pub const FAULTS: [&str; 19] = [
+pub const FAULTS: [&str; 27] = [
     "power-cut",
     "kill",
     "restart",
@@ -37,6 +40,14 @@ pub const FAULTS: [&str; 19] = [
     "clock-freeze",
     "slow-disk",
     "stall-disk",
+    "wipe",
+    "join",
+    "promote",
+    "remove",
+    "leave",
+    "replace",
+    "transfer",
+    "churn",
 ];
 
 /// The keys that only some faults have, and which.
@@ -57,29 +68,42 @@ const KEYS: &[(&str, &[&str])] = &[
             "clock-freeze",
             "slow-disk",
             "stall-disk",
+            "wipe",
         ],
     ),
     ("factor", &["slow-disk"]),
     ("groups", &["partition"]),
     ("from", &["cut", "clog", "drop", "delay"]),
-    ("to", &["cut", "clog", "drop", "delay"]),
+    ("to", &["cut", "clog", "drop", "delay", "transfer"]),
     ("one_way", &["cut", "bridge", "ring", "isolate", "clog", "swizzle"]),
-    ("by", &["clog", "delay", "clock-jump", "clock-drift"]),
+    ("by", &["clog", "delay", "clock-jump", "clock-drift", "replace"]),
     ("kind", &["drop", "delay"]),
     ("nth", &["drop", "delay"]),
     ("count", &["drop", "delay"]),
     ("times", &["crash-loop"]),
     ("down", &["crash-loop"]),
     ("up", &["crash-loop"]),
+    ("node", &["join", "promote", "remove", "leave", "replace"]),
+    ("learner", &["join"]),
+    ("least", &["churn"]),
 ];
 
 /// The faults whose length `for` does not say, and why.
 pub const OWN_LENGTH: &[(&str, &str)] = &[
     ("restart", "the process starts again at once; to leave it down for a while, use `kill`"),
     ("crash-loop", "its length follows from `times`, `down` and `up`"),
+    ("join", WHEN_DONE),
+    ("promote", WHEN_DONE),
+    ("remove", WHEN_DONE),
+    ("leave", WHEN_DONE),
+    ("replace", WHEN_DONE),
+    ("transfer", WHEN_DONE),
+    ("churn", WHEN_DONE),
 ];
 
-/// The least number of voters of a cluster in which a fault can do anything.
+const WHEN_DONE: &str = "it is over when it is done, and is given up when the fault phase ends";
+
+/// The least number of machines of a cluster in which a fault can do anything.
 const LEAST: &[(&str, u32)] = &[
     ("partition", 2),
     ("cut", 2),
@@ -94,8 +118,8 @@ const LEAST: &[(&str, u32)] = &[
 /// The fault of this name that a table describes.
 pub fn fault(table: &Table<'_>, name: &str, around: &Around<'_>) -> Option<Fault> {
     foreign_keys(table, name);
-    enough_nodes(table, name, around.voters)?;
-    let target = |default| target(table, default, around.voters);
+    enough_nodes(table, name, around.machines)?;
+    let target = |default| target(table, default, around.machines);
     let one_way = table.has("one_way") && table.get("one_way", false, Item::boolean);
     Some(match name {
         "power-cut" => Fault::PowerCut(target(Selector::Any)?),
@@ -103,17 +127,17 @@ pub fn fault(table: &Table<'_>, name: &str, around: &Around<'_>) -> Option<Fault
         "restart" => Fault::Restart(target(Selector::Any)?),
         "crash-loop" => crash_loop(table, target(Selector::Any)?),
         "pause" => Fault::Pause(target(Selector::Any)?),
-        "partition" => partition(table, around.voters)?,
+        "partition" => partition(table, around.machines)?,
         "cut" => {
-            let (from, to) = sides(table, around.voters)?;
+            let (from, to) = sides(table, around.machines)?;
             Fault::Cut { from, to, one_way }
         }
-        "bridge" => Fault::Bridge { node: bridge(table, around.voters)?, one_way },
-        "ring" => Fault::Ring { one_way: ring(table, one_way, around.voters)? },
+        "bridge" => Fault::Bridge { node: bridge(table, around.machines)?, one_way },
+        "ring" => Fault::Ring { one_way: ring(table, one_way, around.machines)? },
         "isolate" => Fault::Isolate { target: target(Selector::Leader)?, one_way },
         "clog" => {
             let by = table.find("by").map(|item| item.parse(value::positive_duration));
-            let (from, to) = sides(table, around.voters)?;
+            let (from, to) = sides(table, around.machines)?;
             Fault::Clog { from, to, one_way, by: by.flatten() }
         }
         "swizzle" => {
@@ -138,7 +162,9 @@ pub fn fault(table: &Table<'_>, name: &str, around: &Around<'_>) -> Option<Fault
             let factor = table.get("factor", 10, |item| item.count(2, 1_000_000));
             Fault::SlowDisk { target: target(Selector::Any)?, factor }
         }
-        _ => Fault::StallDisk(target(Selector::Any)?),
+        "stall-disk" => Fault::StallDisk(target(Selector::Any)?),
+        "wipe" => Fault::Wipe(target(Selector::Any)?),
+        _ => Fault::Wish(wish(table, name, around)?),
     })
 }
 
@@ -173,7 +199,7 @@ fn enough_nodes(table: &Table<'_>, name: &str, voters: u32) -> Option<()> {
 }
 
 /// The value of a key that has no default.
-fn needed<'a>(table: &Table<'a>, key: &'static str, help: &str) -> Option<Item<'a>> {
+pub fn needed<'a>(table: &Table<'a>, key: &'static str, help: &str) -> Option<Item<'a>> {
     let found = table.find(key);
     if found.is_none() {
         let name = table.find("do").and_then(|item| item.as_text().map(str::to_owned)).unwrap_or_default();
@@ -251,7 +277,7 @@ fn messages(table: &Table<'_>, fate: MessageFault, around: &Around<'_>) -> Optio
         None => None,
     };
     let side = |key| match table.find(key) {
-        Some(item) => Some((plain(&selectors(&item, around.voters)?), Some(item))),
+        Some(item) => Some((plain(&selectors(&item, around.machines)?), Some(item))),
         None => Some((vec![Selector::All], None)),
     };
     let ((from, from_item), (to, to_item)) = (side("from")?, side("to")?);

@@ -7,13 +7,13 @@ use super::model::{Clock, ClockError, Cluster, Disk, Distribution, Limits, Phase
 use super::network::distribution;
 use super::reader::{Item, Table};
 use super::value::{self, Wrong};
-use super::{Known, selector};
+use super::{Known, selector, wish};
 
 /// The system that is meant where none is named.
 pub const SYSTEM: &str = "lockstep";
 
-/// The most voters.
-const VOTERS_MAX: u32 = 9;
+/// The most machines, founders and those that join.
+pub const MACHINES_MAX: u32 = 9;
 
 /// The shortest time between heartbeats or without one. Nodes count whole milliseconds: of anything shorter nothing but
 /// rounding would be left.
@@ -29,16 +29,30 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
         heartbeat: Duration::from_millis(50),
     };
     let Some(table) = root.table("cluster") else {
-        return Cluster { system: SYSTEM.to_owned(), voters: 3, raft };
+        let spares = wish::newest(root).saturating_sub(3);
+        return Cluster { system: SYSTEM.to_owned(), voters: 3, spares, raft };
     };
+    // A wrong number is taken for the largest, so that no node which an event names seems to be missing as well.
+    let voters = table.find("voters").map_or(3, |item| item.count(1, MACHINES_MAX).unwrap_or(MACHINES_MAX));
+    let spares = table.find("spares").and_then(|item| spares(&item, voters)).unwrap_or(0);
     let cluster = Cluster {
         system: table.get("system", SYSTEM.to_owned(), |item| system(item, known)),
-        // A wrong number is taken for the largest, so that no node which an event names seems to be missing as well.
-        voters: table.find("voters").map_or(3, |item| item.count(1, VOTERS_MAX).unwrap_or(VOTERS_MAX)),
+        voters,
+        spares: spares.max(wish::newest(root).saturating_sub(voters)),
         raft: table.get("raft", raft.clone(), |item| Some(timing(&item.table("[cluster] raft")?, raft))),
     };
     table.finish();
     cluster
+}
+
+/// How many machines may join.
+fn spares(item: &Item<'_>, voters: u32) -> Option<u32> {
+    let spares = item.count(0, MACHINES_MAX)?;
+    if voters + spares > MACHINES_MAX {
+        let label = format!("with {voters} voters these are {} machines", voters + spares);
+        return item.wrong(Wrong::new("are too many", label, format!("at most {MACHINES_MAX} machines in all")));
+    }
+    Some(spares)
 }
 
 fn system(item: &Item<'_>, known: &Known<'_>) -> Option<String> {

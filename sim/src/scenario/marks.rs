@@ -20,6 +20,8 @@ pub const MARKS: &[(&str, &str)] = &[
     ("node.booted", "a node read its disk and began to take part"),
     ("node.restarted", "a node booted again after it was down"),
     ("node.stopped", "a node stopped by its own decision"),
+    ("members.changed", "a node appended another configuration, or cut one off its log"),
+    ("members.joint", "that configuration is joint: decisions need a majority of the old voters and one of the new"),
     ("request.forwarded", "a node passed a client's request on to the leader"),
 ];
 

@@ -31,6 +31,7 @@ mod syntax;
 mod template;
 pub mod value;
 mod values;
+mod wish;
 mod workload;
 
 pub use discover::discover;

@@ -7,10 +7,12 @@ use lockstep_node::api::{ReadLevel, Value};
 
 mod fault;
 mod nemesis;
+mod wish;
 
 use super::Given;
 pub use fault::{During, Event, Fault, MessageFault, Selector, Trigger};
 pub use nemesis::{Nemesis, Strikes};
+pub use wish::Wish;
 
 /// One scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +60,17 @@ pub struct Cluster {
     pub system: String,
     /// How many voters the cluster starts with: `n1`, `n2` …
     pub voters: u32,
+    /// How many machines there are beside the founders. They are off and empty until they join.
+    pub spares: u32,
     /// Raft's timing.
     pub raft: RaftTiming,
+}
+
+impl Cluster {
+    /// How many machines there are.
+    pub fn machines(&self) -> u32 {
+        self.voters + self.spares
+    }
 }
 
 /// `[cluster] raft`: timing, in whole milliseconds, of which there are at least five: nodes count them.

@@ -32,7 +32,7 @@ fn nemesis(table: &Table<'_>, phases: &Phases, around: &Around<'_>) -> Option<Ne
         );
         return None;
     };
-    let strikes = strikes(table, &kind, phases, around.voters);
+    let strikes = strikes(table, &kind, phases, around.machines);
     let lasts = table.find("for").map(|item| item.parse(positive_range));
     let enabled = table.get("enabled", Probability(1_000_000), |item| item.parse(value::probability));
     let name = kind.word(&FAULTS.map(|name| (name, name)))?;
@@ -42,11 +42,21 @@ fn nemesis(table: &Table<'_>, phases: &Phases, around: &Around<'_>) -> Option<Ne
         at.at_key().refuse::<()>("a nemesis has no `at`", "it strikes at random", help);
     }
     table.finish();
+    refuse_named(&kind, name)?;
     let own_length = OWN_LENGTH.iter().any(|(fault, _)| *fault == name);
     let lasts = if own_length { None } else { Some(lasts.map_or(Some(LASTS), |lasts| lasts)?) };
     let nemesis = Nemesis { fault: fault?, strikes: strikes?, lasts, enabled, line: table.line() };
     fits(table, &nemesis, phases)?;
     Some(nemesis)
+}
+
+/// A wish that names who joins or goes is fulfilled once.
+fn refuse_named(kind: &Item<'_>, name: &str) -> Option<()> {
+    if !["join", "promote", "remove", "leave", "replace"].contains(&name) {
+        return Some(());
+    }
+    let help = "write do = \"churn\" for members that come and go at random, or make it an [[event]]";
+    kind.refuse(format!("`{name}` is no nemesis"), "it can be done once, not again and again", help)
 }
 
 fn strikes(table: &Table<'_>, kind: &Item<'_>, phases: &Phases, voters: u32) -> Option<Strikes> {

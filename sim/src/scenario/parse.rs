@@ -68,10 +68,10 @@ pub fn parse(source: &str, origin: &Origin, known: &Known<'_>) -> Result<Scenari
 
 fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_>) -> Scenario {
     let cluster = machines::cluster(&root, known);
-    let disk = machines::disk(&root, cluster.voters);
+    let disk = machines::disk(&root, cluster.machines());
     let phases = machines::phases(&root, cluster.voters);
     let kinds = known.kinds.iter().find(|(system, _)| *system == cluster.system).map_or(&[][..], |(_, kinds)| kinds);
-    let around = Around { voters: cluster.voters, kinds };
+    let around = Around { voters: cluster.voters, machines: cluster.machines(), kinds };
     let rules = if cluster.system == machines::SYSTEM { Rules::Lockstep } else { Rules::Plain };
     let (schema, scratch) = schema::schema(&root, &origin.folder, &workload::brought(&root), rules);
     let (steps, stages) = migrate::steps(&root, &origin.folder, scratch);
@@ -83,8 +83,8 @@ fn lower(root: Table<'_>, problems: &Problems, origin: &Origin, known: &Known<'_
         given: Given::File(origin.path.clone()),
         about: about(problems.text()),
         seeds: expect::seeds(&root),
-        network: network::network(&root, cluster.voters),
-        clock: machines::clock(&root, cluster.voters),
+        network: network::network(&root, cluster.machines()),
+        clock: machines::clock(&root, cluster.machines()),
         workloads: workload::workloads(&root, &phases, context),
         invariants: expect::invariants(&root, tables.as_ref()),
         events: event::events(&root, &phases, &around),

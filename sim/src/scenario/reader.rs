@@ -157,6 +157,19 @@ impl<'a> Table<'a> {
         item.list().unwrap_or_default().iter().filter_map(|item| item.table(name)).collect()
     }
 
+    /// The tables of a list as far as it is one. Nothing is said of what is wrong with it.
+    pub fn peek(&self, key: &str) -> Vec<Table<'a>> {
+        let Some(DeValue::Array(items)) = self.entries.get(key).map(Spanned::get_ref) else { return Vec::new() };
+        let table = |item: &'a Spanned<DeValue<'a>>| match item.get_ref() {
+            DeValue::Table(entries) => {
+                let (name, asked) = (String::new(), RefCell::default());
+                Some(Table { name, span: item.span(), entries, asked, problems: self.problems })
+            }
+            _ => None,
+        };
+        items.iter().filter_map(table).collect()
+    }
+
     /// All entries: every key is valid.
     pub fn entries(&self) -> Vec<Item<'a>> {
         self.entries.iter().map(|(key, value)| Item::new(key.get_ref(), key.span(), value, self.problems)).collect()

@@ -20,7 +20,7 @@ const SELECTORS: &[(&str, Selector)] = &[
 pub type Placed<'a> = (Selector, Item<'a>);
 
 /// One selector or a list of them.
-pub fn selectors<'a>(item: &Item<'a>, voters: u32) -> Option<Vec<Placed<'a>>> {
+pub fn selectors<'a>(item: &Item<'a>, machines: u32) -> Option<Vec<Placed<'a>>> {
     let items = item.one_or_list();
     if items.is_empty() {
         return item.wrong(Wrong::new(
@@ -29,7 +29,7 @@ pub fn selectors<'a>(item: &Item<'a>, voters: u32) -> Option<Vec<Placed<'a>>> {
             "for instance [\"leader\"] or [\"n1\", \"n2\"]",
         ));
     }
-    items.into_iter().map(|item| Some((selector(&item, voters)?, item))).collect()
+    items.into_iter().map(|item| Some((selector(&item, machines)?, item))).collect()
 }
 
 /// The selectors without their places.
@@ -50,14 +50,14 @@ pub fn unique(placed: &[Placed<'_>]) -> Option<()> {
 }
 
 /// One selector. Refuses what names nobody in a cluster of this size.
-pub fn selector(item: &Item<'_>, voters: u32) -> Option<Selector> {
+pub fn selector(item: &Item<'_>, machines: u32) -> Option<Selector> {
     let text = item.text()?;
-    let nodes: Vec<String> = (1..=voters).map(|number| format!("n{number}")).collect();
+    let nodes: Vec<String> = (1..=machines).map(|number| format!("n{number}")).collect();
     if nodes.contains(&text) {
         return Some(Selector::Node(text));
     }
     if let Ok(count) = text.parse::<u32>() {
-        return counted(item, count, voters);
+        return counted(item, count, machines);
     }
     let names: Vec<&str> = SELECTORS.iter().map(|(name, _)| *name).collect();
     let Some((_, selector)) = SELECTORS.iter().find(|(name, _)| *name == text) else {
@@ -71,16 +71,16 @@ pub fn selector(item: &Item<'_>, voters: u32) -> Option<Selector> {
         Selector::Minority => 3,
         _ => 1,
     };
-    if voters < least {
-        let label = format!("the cluster has {voters} {}", if voters == 1 { "voter" } else { "voters" });
+    if machines < least {
+        let label = format!("the cluster has {machines} {}", if machines == 1 { "node" } else { "nodes" });
         return item.refuse(format!("`{text}` names nobody here"), label, "raise `voters` in `[cluster]`");
     }
     Some(selector.clone())
 }
 
 /// The label of a node, which stands at `item`.
-pub fn label(item: &Item<'_>, text: &str, voters: u32) -> Option<String> {
-    let nodes: Vec<String> = (1..=voters).map(|number| format!("n{number}")).collect();
+pub fn label(item: &Item<'_>, text: &str, machines: u32) -> Option<String> {
+    let nodes: Vec<String> = (1..=machines).map(|number| format!("n{number}")).collect();
     if nodes.iter().any(|node| node == text) {
         return Some(text.to_owned());
     }
@@ -88,18 +88,18 @@ pub fn label(item: &Item<'_>, text: &str, voters: u32) -> Option<String> {
 }
 
 /// So many nodes.
-fn counted(item: &Item<'_>, count: u32, voters: u32) -> Option<Selector> {
-    if !(1..=voters).contains(&count) {
-        let label = format!("the cluster has {voters} {}", if voters == 1 { "voter" } else { "voters" });
+fn counted(item: &Item<'_>, count: u32, machines: u32) -> Option<Selector> {
+    if !(1..=machines).contains(&count) {
+        let label = format!("the cluster has {machines} {}", if machines == 1 { "node" } else { "nodes" });
         return item.refuse(format!("there are no {count} nodes to choose"), label, "raise `voters` in `[cluster]`");
     }
     Some(Selector::Count(count))
 }
 
 /// The nodes of a key that has no other side.
-pub fn target(table: &Table<'_>, default: Selector, voters: u32) -> Option<Vec<Selector>> {
+pub fn target(table: &Table<'_>, default: Selector, machines: u32) -> Option<Vec<Selector>> {
     let Some(item) = table.find("target") else { return Some(vec![default]) };
-    let placed = selectors(&item, voters)?;
+    let placed = selectors(&item, machines)?;
     if let Some((_, rest)) = placed.iter().find(|(selector, _)| *selector == Selector::Rest) {
         return rest.refuse("`rest` of what?", "a target has no other side", "write \"all\", or name the nodes");
     }

@@ -8,7 +8,7 @@ use lockstep_node::api::{ReadLevel, Value};
 use super::event::DURING;
 use super::model::{
     Amount, ClockError, Distribution, Event, Fault, Link, MessageFault, Mixed, Nemesis, Network, Progress, Scenario,
-    Selector, Strikes, Trigger, Values, Workload, WorkloadKind,
+    Selector, Strikes, Trigger, Values, Wish, Workload, WorkloadKind,
 };
 use super::selector::selector_name;
 use super::value::{
@@ -56,6 +56,9 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     out.header("[cluster]");
     out.key("system", quoted(&cluster.system));
     out.key("voters", cluster.voters);
+    if cluster.spares > 0 {
+        out.key("spares", cluster.spares);
+    }
     let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
     let heartbeat = write_duration(cluster.raft.heartbeat);
     out.key("raft", format!("{{ election = \"{election}\", heartbeat = \"{heartbeat}\" }}"));
@@ -272,7 +275,8 @@ fn fault(out: &mut Writer, fault: &Fault) {
         | Fault::Restart(target)
         | Fault::Pause(target)
         | Fault::ClockFreeze(target)
-        | Fault::StallDisk(target) => out.key("target", selectors(target)),
+        | Fault::StallDisk(target)
+        | Fault::Wipe(target) => out.key("target", selectors(target)),
         Fault::CrashLoop { target, times, down, up } => {
             out.key("target", selectors(target));
             out.key("times", times);
@@ -291,7 +295,26 @@ fn fault(out: &mut Writer, fault: &Fault) {
             out.key("target", selectors(target));
             out.key("by", quoted(write_drift_change(*by_ppm)));
         }
+        Fault::Wish(wish) => wished(out, wish),
         links => between_nodes(out, links),
+    }
+}
+
+/// What an operator wishes of the members.
+fn wished(out: &mut Writer, wish: &Wish) {
+    let one = |selector: &Selector| quoted(selector_name(selector));
+    match wish {
+        Wish::Join { node, learner } => {
+            out.key("node", quoted(node));
+            out.key("learner", learner);
+        }
+        Wish::Promote(node) | Wish::Remove(node) | Wish::Leave(node) => out.key("node", one(node)),
+        Wish::Transfer(to) => out.key("to", one(to)),
+        Wish::Replace { node, by } => {
+            out.key("node", one(node));
+            out.key("by", quoted(by));
+        }
+        Wish::Churn { least } => out.key("least", least),
     }
 }
 

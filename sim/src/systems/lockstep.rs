@@ -1,7 +1,7 @@
 //! Lockstep itself: the node of `lockstep-node`, unchanged.
 
 use lockstep_node::host::SqliteVfs;
-use lockstep_node::log_store::{self, ClusterId, Peeked};
+use lockstep_node::log_store::{self, BootError, ClusterId, Peeked};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::state_machine::{Command, StateMachine};
@@ -41,6 +41,10 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         let options = options(cluster);
         let rules = self.rules.clone();
         Box::pin(async move {
+            // A machine that joins has an empty disk. Where that of another one is, it holds a node already.
+            if let Err(BootError::Dead) = log_store::format(&mut host).await {
+                return;
+            }
             // Why it stopped is recorded as an event.
             let _stop = replica::run(&mut host, options, rules).await;
         })

@@ -20,6 +20,8 @@ pub(super) struct Mailbox {
     pub(super) actor: Option<Actor>,
     pub(super) letters: VecDeque<Letter>,
     pub(super) finished: bool,
+    /// Whether it is an operator's: nobody waits for it.
+    operates: bool,
 }
 
 /// Something that came for a client.
@@ -43,11 +45,31 @@ pub struct SimClient {
 impl World {
     /// Adds a client whose code runs in turns; its first turn comes at once.
     pub fn add_client<F: Future<Output = ()> + Send + 'static>(&self, code: impl FnOnce(SimClient) -> F) {
+        let number = self.lock().clients.len() as u64 + 1;
+        let draws = self.lock().stream("client", number);
+        self.add(draws, false, code);
+    }
+
+    /// Adds an operator, who works like a client, for the wish that is this event of the scenario.
+    pub(super) fn add_operator<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        event: usize,
+        code: impl FnOnce(SimClient) -> F,
+    ) {
+        let draws = self.lock().stream("operator", event as u64);
+        self.add(draws, true, code);
+    }
+
+    fn add<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        draws: Stream,
+        operates: bool,
+        code: impl FnOnce(SimClient) -> F,
+    ) {
         let client = {
             let mut state = self.lock();
-            state.clients.push(Mailbox { actor: None, letters: VecDeque::new(), finished: false });
+            state.clients.push(Mailbox { actor: None, letters: VecDeque::new(), finished: false, operates });
             let number = state.clients.len() as u32;
-            let draws = state.stream("client", u64::from(number));
             SimClient { world: self.clone(), client: number, count: 0, draws }
         };
         let number = client.client;
@@ -65,7 +87,7 @@ impl State {
 
     /// Whether every client has done all it was to do.
     pub fn clients_finished(&self) -> bool {
-        self.clients.iter().all(|client| client.finished)
+        self.clients.iter().all(|client| client.finished || client.operates)
     }
 }
 

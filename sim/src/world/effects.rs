@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::State;
+use super::wishes::Errand;
 use crate::record::{Harm, Machine};
 use crate::scenario::model::{Fault, Selector};
 
@@ -11,6 +12,8 @@ use crate::scenario::model::{Fault, Selector};
 pub(super) enum Effect {
     /// The machine loses power.
     PowerCut(Machine),
+    /// The machine loses power, and its disk is emptied.
+    Wipe(Machine),
     /// The process is killed.
     Kill(Machine),
     /// The process gets no turn.
@@ -35,6 +38,8 @@ pub(super) enum Effect {
     Slow(Machine, u32),
     /// The disk stalls.
     Stall(Machine),
+    /// An operator is sent to see to this.
+    Send(Errand),
 }
 
 /// An effect that begins or ends some time after the strike. What has no step to end it ends with the fault.
@@ -74,6 +79,7 @@ pub(super) fn harm(effects: &[Effect]) -> Harm {
     for effect in effects {
         match effect {
             Effect::PowerCut(machine)
+            | Effect::Wipe(machine)
             | Effect::Kill(machine)
             | Effect::Pause(machine)
             | Effect::ClogAround(machine, _)
@@ -82,6 +88,7 @@ pub(super) fn harm(effects: &[Effect]) -> Harm {
             | Effect::Freeze(machine)
             | Effect::Slow(machine, _)
             | Effect::Stall(machine) => harm.machines.push(*machine),
+            Effect::Send(_) => {}
             Effect::Cut(from, to) => harm.cut.push((*from, *to)),
             Effect::Clog(from, to) | Effect::SlowLink(from, to, _) => harm.disturbed.push((*from, *to)),
             Effect::Choose(from, to) => {
@@ -113,6 +120,13 @@ impl State {
                 let machines = self.resolve_one(place, target)?;
                 self.within_budget(machines)?.into_iter().map(Effect::PowerCut).collect()
             }
+            Fault::Wipe(target) => {
+                let machines = self.resolve_one(place, target)?;
+                let machines = self.within_budget(machines)?;
+                self.decides_without(&machines).then_some(())?;
+                machines.into_iter().map(Effect::Wipe).collect()
+            }
+            Fault::Wish(wish) => vec![Effect::Send(self.plan_wish(place, wish)?)],
             Fault::Kill(target) | Fault::Restart(target) => {
                 self.up(place, target)?.into_iter().map(Effect::Kill).collect()
             }
@@ -147,6 +161,14 @@ impl State {
         (!machines.is_empty()).then_some(machines)
     }
 
+    /// Whether the voters on the other machines are a majority: what all of a majority forget, no cluster can know.
+    fn decides_without(&self, machines: &[Machine]) -> bool {
+        let members = self.ledger.members();
+        members
+            .configuration()
+            .is_none_or(|configuration| members.decide(configuration, |machine| !machines.contains(&machine)))
+    }
+
     fn each(&mut self, place: usize, target: &[Selector], effect: impl Fn(Machine) -> Effect) -> Option<Vec<Effect>> {
         Some(self.resolve_one(place, target)?.into_iter().map(effect).collect())
     }
@@ -166,7 +188,8 @@ impl State {
             }
             Fault::Bridge { node, one_way } => {
                 let bridge = self.resolve_one(place, std::slice::from_ref(node))?;
-                let mut others: Vec<Machine> = self.all().filter(|machine| !bridge.contains(machine)).collect();
+                let mut others: Vec<Machine> =
+                    self.in_use().into_iter().filter(|machine| !bridge.contains(machine)).collect();
                 self.faults.choices(place).shuffle(&mut others);
                 let (first, second) = others.split_at(others.len() / 2);
                 let apart = |from: &Machine, to: &Machine| {
@@ -176,10 +199,10 @@ impl State {
                 cut(self.pairs(apart))
             }
             Fault::Ring { one_way } => {
-                let mut ring: Vec<Machine> = self.all().collect();
+                let mut ring = self.in_use();
                 self.faults.choices(place).shuffle(&mut ring);
-                let at = |machine: &Machine| ring.iter().position(|one| one == machine).expect("all are in the ring");
-                let follows = |one: &Machine, other: &Machine| (at(one) + 1) % ring.len() == at(other);
+                let at = |machine: &Machine| ring.iter().position(|one| one == machine);
+                let follows = |one: &Machine, other: &Machine| at(one).map(|at| (at + 1) % ring.len()) == at(other);
                 cut(self.pairs(|from, to| !(follows(from, to) || !one_way && follows(to, from))))
             }
             Fault::Cut { from, to, one_way } => cut(self.between(place, from, to, *one_way)?),

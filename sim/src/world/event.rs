@@ -28,6 +28,8 @@ pub(super) enum Event {
     Fault { event: usize, strikes: bool },
     /// A step of a fault that goes on.
     Step { event: usize, number: usize },
+    /// A machine is switched on with an empty disk, or off for good.
+    Switch { machine: Machine, on: bool },
     /// Nothing; time reaches this moment.
     Nothing,
 }
@@ -45,6 +47,7 @@ impl Event {
             Event::Client { client, number } => (7, u64::from(client), number),
             Event::Fault { event, strikes } => (8, event as u64, u64::from(strikes)),
             Event::Nothing => (9, 0, 0),
+            Event::Switch { machine, on } => (11, entity::machine(machine), u64::from(on)),
             Event::Step { event, number } => (10, event as u64, number as u64),
         }
     }
@@ -66,6 +69,8 @@ impl fmt::Display for Event {
             Event::Fault { event, strikes: true } => write!(f, "fault {} of the scenario strikes", event + 1),
             Event::Fault { event, strikes: false } => write!(f, "fault {} of the scenario ends", event + 1),
             Event::Step { event, number } => write!(f, "step {} of fault {}", number + 1, event + 1),
+            Event::Switch { machine, on: true } => write!(f, "{machine} is switched on with an empty disk"),
+            Event::Switch { machine, on: false } => write!(f, "{machine} is switched off"),
             Event::Nothing => write!(f, "time passes"),
         }
     }

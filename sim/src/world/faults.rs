@@ -12,7 +12,7 @@ use crate::choice::Stream;
 use crate::disk::Strike;
 use crate::record::{FaultRecord, Harm, Machine, What};
 use crate::scenario::event_line;
-use crate::scenario::model::{self, Fault, Scenario, Trigger};
+use crate::scenario::model::{self, Fault, Scenario, Trigger, Wish};
 use crate::trace::Trace;
 
 /// How long a fault whose selectors name nobody waits before it looks again.
@@ -52,6 +52,12 @@ enum Status {
     Missed,
 }
 
+impl Scheduled {
+    fn is_wish(&self) -> bool {
+        matches!(self.event.fault, Fault::Wish(_))
+    }
+}
+
 impl Faults {
     pub(super) fn new(scenario: &Scenario, seed: u64, trace: &Trace, blunt: Option<&str>) -> Self {
         let mut alike = BTreeMap::new();
@@ -83,13 +89,27 @@ impl Faults {
             &Scheduled { status: Status::Active(ref effects), .. } => effects.as_slice(),
             _ => &[],
         };
-        let machine = |effect: &Effect| if let Effect::PowerCut(machine) = effect { Some(*machine) } else { None };
+        let machine = |effect: &Effect| match effect {
+            Effect::PowerCut(machine) | Effect::Wipe(machine) => Some(*machine),
+            _ => None,
+        };
         self.list.iter().flat_map(effects).filter_map(machine).collect()
     }
 
     /// Whether a fault does nothing when it strikes.
     pub(super) fn is_blunt(&self, place: usize) -> bool {
         self.list[place].blunt
+    }
+
+    /// Whether something is under way that a churn drew.
+    pub(super) fn churns(&self) -> bool {
+        let churn = |event: &model::Event| matches!(event.fault, Fault::Wish(Wish::Churn { .. }));
+        self.list.iter().any(|fault| churn(&fault.event) && matches!(fault.status, Status::Active(_)))
+    }
+
+    /// A fault is over by itself.
+    pub(super) fn close(&mut self, place: usize) {
+        self.list[place].status = Status::Over;
     }
 
     fn is_active(&self, event: usize) -> bool {
@@ -209,7 +229,8 @@ impl State {
         let Status::Active(effects) = std::mem::replace(&mut fault.status, Status::Over) else {
             unreachable!("only an active fault ends");
         };
-        let mut text = format!("end of {}", describe(&fault.event, &fault.steps));
+        let ends = if let Fault::Wish(_) = fault.event.fault { "given up:" } else { "end of" };
+        let mut text = format!("{ends} {}", describe(&fault.event, &fault.steps));
         if let Fault::Messages { .. } = fault.event.fault {
             text += &format!(", which met {}", fault.bites);
         }
@@ -248,7 +269,12 @@ impl State {
     /// Whether some fault goes on until the heal.
     pub fn fault_lasts(&self) -> bool {
         let lasts = |fault: &Scheduled| matches!(fault.status, Status::Active(_)) && fault.event.length().is_none();
-        self.faults.list.iter().any(lasts)
+        self.faults.list.iter().any(|fault| lasts(fault) && !fault.is_wish())
+    }
+
+    /// Whether an operator is at work.
+    pub fn wishes_go_on(&self) -> bool {
+        self.faults.list.iter().any(|fault| fault.is_wish() && matches!(fault.status, Status::Active(_)))
     }
 
     /// Whether some fault still waits for its trigger or its target.

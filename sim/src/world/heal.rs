@@ -19,7 +19,7 @@ impl World {
         self.lock().enter_phase(Phase::Settle);
     }
 
-    /// The fault phase is over for so many nodes, drawn from all: everything ends that goes on, but each of the others is
+    /// The fault phase is over for so many members, drawn from all, or more if these have no majority: everything ends that goes on, but each of the others is
     /// down or cut off from everybody until all are [healed](World::heal). Returns the core.
     pub fn heal_core(&self, size: u32) -> Vec<Machine> {
         self.end_faults();
@@ -40,9 +40,11 @@ impl State {
     /// Draws a core, and how each of the others is broken.
     fn break_rest(&mut self, size: u32) -> (Vec<Machine>, Vec<Effect>) {
         let mut choices = self.stream("core", 0);
-        let mut core: Vec<Machine> = (0..self.machines.len() as u32).map(Machine).collect();
+        let mut core = self.members();
         choices.shuffle(&mut core);
-        let mut rest = core.split_off(size as usize);
+        let enough = |count: &usize| *count >= size as usize && self.decide(&core[..*count]);
+        let count = (0..core.len()).find(enough).unwrap_or(core.len());
+        let mut rest = core.split_off(count);
         core.sort_unstable();
         rest.sort_unstable();
         let (down, alone): (Vec<Machine>, Vec<Machine>) = rest.iter().partition(|_| choices.below(2) == 0);
@@ -54,6 +56,12 @@ impl State {
         self.rest.effects.clone_from(&effects);
         self.record_rest(true, format!("leave {}", words.join(", ")), harm(&effects));
         (core, effects)
+    }
+
+    /// Whether these machines can elect a leader among them, as far as nodes say who votes.
+    fn decide(&self, machines: &[Machine]) -> bool {
+        let members = self.ledger.members();
+        members.configuration().is_none_or(|configuration| members.decide(configuration, |one| machines.contains(&one)))
     }
 
     /// What ends now that all are healed.

@@ -8,6 +8,7 @@ use lockstep_node::raft::{Role, Term};
 use super::State;
 use crate::check::Check;
 use crate::history::History;
+use crate::members::Members;
 use crate::record::{Detail, Machine, Phase, Recorded, What};
 use crate::run::{Finding, Verdict, Violation};
 use crate::trace::Item;
@@ -24,6 +25,8 @@ pub struct Ledger {
     /// The first violation that a check saw while the world ran.
     pub violated: Option<Verdict>,
     standings: BTreeMap<Machine, Standing>,
+    /// Who takes part, as far as nodes say.
+    members: Members,
     /// The newest term with a leader, and the leader.
     elected: Option<(Term, Machine)>,
 }
@@ -53,6 +56,7 @@ impl Ledger {
             checks,
             violated: None,
             standings: BTreeMap::new(),
+            members: Members::default(),
             elected: None,
         }
     }
@@ -60,6 +64,11 @@ impl Ledger {
     /// Where each node stands that has said so.
     pub fn standings(&self) -> &BTreeMap<Machine, Standing> {
         &self.standings
+    }
+
+    /// Who takes part, as far as nodes say.
+    pub fn members(&self) -> &Members {
+        &self.members
     }
 
     /// The live node that leads in the newest term.
@@ -140,6 +149,13 @@ impl Ledger {
                 standing.applied = index.0;
                 &["entry.applied"]
             }
+            Event::Members { ref configuration, .. } => match self.members.configuration_on(machine) {
+                // What a node boots with is nothing new.
+                None => &[],
+                Some(before) if before == configuration => &[],
+                Some(_) if configuration.is_joint() => &["members.changed", "members.joint"],
+                Some(_) => &["members.changed"],
+            },
             Event::Persisted { .. } => &["log.synced"],
             Event::Committed { .. } => &["entry.committed"],
             Event::Checkpointed { .. } => &["database.checkpointed"],
@@ -169,6 +185,7 @@ impl State {
         match &what {
             What::Node(machine, event) => {
                 let (machine, marks) = (*machine, self.ledger.follow(*machine, event));
+                self.ledger.members.observe(&what);
                 if matches!(event, Event::Role { role: Role::Leader, .. }) {
                     self.counts.elections += 1;
                 }
@@ -179,7 +196,12 @@ impl State {
                     self.set_off_faults();
                 }
             }
+            What::Wiped(machine) => {
+                self.ledger.standings.remove(machine);
+                self.ledger.members.observe(&what);
+            }
             What::Down(machine, _) => {
+                self.ledger.members.observe(&what);
                 if let Some(standing) = self.ledger.standings.get_mut(machine) {
                     standing.up = false;
                 }

@@ -25,6 +25,8 @@ pub struct Node {
     pub process: Option<Process>,
     /// Counts the boots of this machine.
     pub(super) boots: u64,
+    /// Whether it takes part in the scenario: it is a founder's, or has joined, and has not left for good.
+    pub(super) in_use: bool,
     /// How many faults keep it down.
     pub(super) held_down: u32,
     /// How many faults let its process have no turn.
@@ -120,6 +122,7 @@ impl Node {
             clock: Clock::new(&scenario.clock, machine, &mut stream("clock")),
             process: None,
             boots: 0,
+            in_use: machine.0 < scenario.cluster.voters,
             held_down: 0,
             pauses: 0,
             boot_waits: false,

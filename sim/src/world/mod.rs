@@ -26,9 +26,11 @@ mod heap;
 mod host;
 mod ledger;
 mod machine;
+mod operator;
 mod pump;
 mod select;
 mod traffic;
+mod wishes;
 mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -96,7 +98,7 @@ pub struct State {
 }
 
 impl World {
-    /// A world with so many machines, all off.
+    /// A world with the scenario's machines, all off.
     ///
     /// Faults of the kind that is `blunt` strike and do nothing.
     pub fn new(
@@ -106,7 +108,7 @@ impl World {
         checks: Vec<Box<dyn Check>>,
         blunt: Option<&str>,
     ) -> World {
-        let machines = (0..scenario.cluster.voters).map(|n| Node::new(Machine(n), scenario, seed, trace)).collect();
+        let machines = (0..scenario.cluster.machines()).map(|n| Node::new(Machine(n), scenario, seed, trace)).collect();
         World(Arc::new(Mutex::new(State {
             now: Duration::ZERO,
             zero: Duration::MAX,
@@ -203,6 +205,21 @@ impl State {
         }
         counts.disk_calls = self.machines.iter().map(|node| node.disk.calls()).sum();
         counts.syncs = self.machines.iter().map(|node| node.disk.syncs()).sum();
+    }
+
+    /// The machines that were switched on and not off for good since.
+    pub fn in_use(&self) -> Vec<Machine> {
+        let all = (0..).map(Machine).zip(&self.machines);
+        all.filter(|(_, node)| node.in_use).map(|(machine, _)| machine).collect()
+    }
+
+    /// The machines that ought to hold what the cluster holds: those of its members, or all in use if nodes do not say who is
+    /// one.
+    pub fn members(&self) -> Vec<Machine> {
+        match self.ledger.members().configuration() {
+            Some(_) => self.ledger.members().machines().into_iter().collect(),
+            None => self.in_use(),
+        }
     }
 
     fn machine(&mut self, machine: Machine) -> &mut Node {

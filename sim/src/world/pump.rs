@@ -72,7 +72,7 @@ impl World {
     pub fn found(&self, system: &dyn System) -> Result<(), Limit> {
         let actor = {
             let mut state = self.lock();
-            let machines: Vec<Machine> = (0..state.machines.len() as u32).map(Machine).collect();
+            let machines = state.in_use();
             let boots: Vec<_> = machines.iter().map(|machine| state.machine(*machine).disk.boot()).collect();
             let host =
                 |(machine, disk): (&Machine, &crate::disk::Boot)| SimHost::new(self.clone(), *machine, 0, disk.clone());
@@ -97,10 +97,10 @@ impl World {
         Ok(())
     }
 
-    /// Switches all machines on.
+    /// Switches the founders' machines on.
     pub fn boot_all(&self) {
         let mut state = self.lock();
-        for machine in (0..state.machines.len() as u32).map(Machine) {
+        for machine in state.in_use() {
             state.schedule(Duration::ZERO, machine, Event::Boot(machine));
         }
     }
@@ -140,8 +140,29 @@ impl World {
                 }
             }
             Event::Step { event, number } => self.step(event, number),
+            Event::Switch { machine, on } => self.switch(machine, on),
             Event::Nothing => {}
         }
+    }
+
+    /// Switches a machine on with an empty disk, or off for good.
+    fn switch(&self, machine: Machine, on: bool) {
+        self.lock().machine(machine).disk.kill();
+        self.bury(machine, Down::Killed);
+        if on {
+            self.wipe(machine);
+        }
+        let mut state = self.lock();
+        state.machine(machine).in_use = on;
+        if on {
+            state.schedule(Duration::ZERO, machine, Event::Boot(machine));
+        }
+    }
+
+    fn wipe(&self, machine: Machine) {
+        let mut state = self.lock();
+        state.machine(machine).disk.wipe();
+        state.record(What::Wiped(machine));
     }
 
     /// Starts a machine's process, unless a fault still keeps it down.
@@ -149,7 +170,7 @@ impl World {
         {
             let mut state = self.lock();
             let node = state.machine(machine);
-            if node.held_down > 0 || node.process.is_some() {
+            if !node.in_use || node.held_down > 0 || node.process.is_some() {
                 return;
             }
             if node.pauses > 0 {
@@ -258,6 +279,7 @@ impl World {
         match effect {
             _ if blunt => {}
             Effect::Choose(from, to) => self.lock().begin_choice(fault, from, to),
+            Effect::Send(errand) => self.send_operator(fault, errand),
             other => self.begin_effect(other),
         }
     }
@@ -267,6 +289,8 @@ impl World {
         match effect {
             _ if blunt => {}
             Effect::Choose(..) => self.lock().end_choice(fault),
+            // The operator sees that nobody wishes it any more.
+            Effect::Send(_) => {}
             other => self.end_effect(other),
         }
     }
@@ -279,6 +303,10 @@ impl World {
                 let resolved = self.lock().machine(machine).disk.power_cut();
                 let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
                 self.bury(machine, how);
+            }
+            Effect::Wipe(machine) => {
+                self.begin_effect(Effect::PowerCut(machine));
+                self.wipe(machine);
             }
             Effect::Kill(machine) => {
                 self.lock().machine(machine).held_down += 1;
@@ -293,7 +321,7 @@ impl World {
     /// Ends such an effect.
     pub(super) fn end_effect(&self, effect: Effect) {
         match effect {
-            Effect::PowerCut(machine) | Effect::Kill(machine) => {
+            Effect::PowerCut(machine) | Effect::Wipe(machine) | Effect::Kill(machine) => {
                 let mut state = self.lock();
                 let node = state.machine(machine);
                 node.held_down = node.held_down.checked_sub(1).expect("a fault ends once");
@@ -366,7 +394,12 @@ impl State {
             Effect::Freeze(machine) => self.turn_clock(machine, begins, |clock, now| clock.freeze(begins, now)),
             Effect::Slow(machine, factor) => self.slow_disk(machine, factor, begins),
             Effect::Stall(machine) => self.stall_disk(machine, begins),
-            Effect::PowerCut(_) | Effect::Kill(_) | Effect::Pause(_) | Effect::Choose(..) => {
+            Effect::PowerCut(_)
+            | Effect::Wipe(_)
+            | Effect::Kill(_)
+            | Effect::Pause(_)
+            | Effect::Choose(..)
+            | Effect::Send(_) => {
                 unreachable!("{effect:?} is more than a change of the state")
             }
         }

@@ -33,14 +33,19 @@ impl State {
     /// The machines that a selector names, without those already taken.
     fn select(&mut self, place: usize, selector: &Selector, taken: &[Machine]) -> Vec<Machine> {
         let free = |machine: &Machine| !taken.contains(machine);
-        let all: Vec<Machine> = (0..self.machines.len() as u32).map(Machine).filter(free).collect();
-        let total = self.machines.len();
+        let all: Vec<Machine> = self.in_use().into_iter().filter(free).collect();
+        let total = self.in_use().len();
         let leader = self.ledger.leader().filter(free);
         let live = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
         let candidates: Vec<Machine> = match selector {
             Selector::Leader => return leader.into_iter().collect(),
-            Selector::Node(label) => return find_machine(self, label).filter(free).into_iter().collect(),
-            Selector::All | Selector::Rest => return all,
+            Selector::Node(label) => {
+                let named = find_machine(self, label).filter(free);
+                return named.filter(|machine| self.machines[machine.0 as usize].in_use).into_iter().collect();
+            }
+            Selector::All => return all,
+            // Who joins later is on this side.
+            Selector::Rest => return (0..self.machines.len() as u32).map(Machine).filter(free).collect(),
             Selector::Any => all.into_iter().filter(live).collect(),
             Selector::Follower => all.into_iter().filter(live).filter(|machine| Some(*machine) != leader).collect(),
             Selector::Some | Selector::Count(_) | Selector::Minority | Selector::Majority => all,

@@ -1,8 +1,9 @@
 //! Faults in words, as people read them in a run.
 
 use super::effects::{Effect, Step, harm};
+use super::wishes::errand;
 use crate::record::{Harm, Machine};
-use crate::scenario::model::{Event, Fault, MessageFault, Selector};
+use crate::scenario::model::{Event, Fault, MessageFault, Selector, Wish};
 
 impl Effect {
     /// In words, for those that come and go one by one.
@@ -47,6 +48,11 @@ pub(super) fn describe(event: &Event, steps: &[Step]) -> String {
                 (nth, Some(count)) => format!(" number {nth} to {}", nth + count - 1),
             };
             format!("{name} {kind}{which} {from}→{to}{by}")
+        }
+        Fault::Wish(wish) => {
+            let errand = errand(&begun).expect("a wish is an errand");
+            let drawn = if let Wish::Churn { .. } = wish { "churn: " } else { "" };
+            format!("{drawn}{errand}")
         }
         Fault::CrashLoop { times, .. } => format!("{name} {target} {times} times"),
         Fault::SlowDisk { factor, .. } => format!("{name} {target} {factor} times"),

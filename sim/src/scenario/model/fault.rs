@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Wish;
+
 /// `[[event]]`: a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -165,6 +167,10 @@ pub enum Fault {
         /// How many times.
         factor: u32,
     },
+    /// Machines lose power and their disks are emptied. They boot when it ends, as nodes that nobody knows.
+    Wipe(Vec<Selector>),
+    /// An operator wishes something of the members.
+    Wish(Wish),
     /// No sync completes and no job's disk access ends until it is over.
     StallDisk(Vec<Selector>),
 }
@@ -183,7 +189,7 @@ pub enum MessageFault {
 pub enum Selector {
     /// The node that leads in the newest term.
     Leader,
-    /// One live node, drawn.
+    /// One live node, drawn. Machines that have not joined are never meant by this and what follows.
     Any,
     /// One live node that does not lead, drawn.
     Follower,
@@ -197,7 +203,7 @@ pub enum Selector {
     Minority,
     /// A majority drawn from all nodes.
     Majority,
-    /// Every node that the other selectors of the same fault do not name.
+    /// Every node that the other selectors of the same fault do not name, and those that join while it lasts.
     Rest,
     /// This one: `n3`.
     Node(String),
@@ -237,6 +243,8 @@ impl Fault {
             Fault::ClockFreeze(_) => "clock-freeze",
             Fault::SlowDisk { .. } => "slow-disk",
             Fault::StallDisk(_) => "stall-disk",
+            Fault::Wipe(_) => "wipe",
+            Fault::Wish(wish) => wish.name(),
         }
     }
 }
