@@ -7,14 +7,16 @@
 use std::collections::VecDeque;
 
 use super::apply::Applier;
+use super::copies::{self, Copies};
 use super::members::Changes;
 use super::peers::Peers;
 use super::reads::Reads;
+use super::receive::Receive;
 use super::requests::Requests;
 use super::{Options, Replica, Stop};
 use crate::event::Event;
 use crate::host::{Host, Input, Outcome, Work};
-use crate::log_store::{self, Opened};
+use crate::log_store::{self, BootError, Opened};
 use crate::prove;
 use crate::raft::{self, Batch, Configuration, Index, Position, Raft, Rules, Term};
 use crate::state_machine::{self, Fatal, StateMachine};
@@ -23,6 +25,7 @@ use crate::state_machine::{self, Fatal, StateMachine};
 pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
     let opened = log_store::open(host).await?;
     let database = format!("db-{}", opened.superblock.generation);
+    copies::remove_leftovers(host, opened.superblock.generation).map_err(BootError::from)?;
     prove::prove(host, &format!("{database}-wal")).await?;
     let state_machine = open_database(host, database.clone(), &options, rules.clone()).await?;
     agree(&opened, &state_machine)?;
@@ -126,11 +129,14 @@ fn replica<H: Host, R: Rules>(
     };
     Replica {
         peers,
-        raft: Raft::new(core, superblock.node, saved, rules),
+        raft: Raft::new(core, superblock.node, saved, rules.clone()),
         log,
         requests: Requests::default(),
         reads: Reads::new(database),
         changes: Changes::default(),
+        copies: Copies::default(),
+        receive: Receive::default(),
+        rules,
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),
         durable: Batch(0),

@@ -8,12 +8,14 @@ use crate::host::Host;
 use crate::log_store::ClusterId;
 use crate::raft::{Body, Configuration, Entry, EntryKind, Index, Message, NodeId};
 use crate::sqlite::Digest;
-use crate::wire::{self, Peer};
+use crate::wire::{self, Content, Part, Peer};
 
 /// What an envelope holds for this boot of this node.
 pub(super) enum Opened {
     /// A message.
     Message(NodeId, Message),
+    /// A part of a copy of the database.
+    Copy(NodeId, Part),
     /// Nothing: it was meant for an earlier boot, and its sender does not know of this one.
     Outdated(NodeId),
     /// Nothing, and nobody needs to be told.
@@ -80,12 +82,12 @@ impl Peers {
 
     /// Sends a message. A peer without a known address cannot be reached; it will be once a configuration names it.
     pub(super) fn send<H: Host>(&self, host: &mut H, to: NodeId, message: Message) {
-        self.post(host, to, Some(message));
+        self.post(host, to, Content::Raft(message));
     }
 
     /// Tells a peer of this boot. Until it knows, whatever it sends is meant for an earlier one and dropped here.
     pub(super) fn greet<H: Host>(&self, host: &mut H, to: NodeId) {
-        self.post(host, to, None);
+        self.post(host, to, Content::Greeting);
     }
 
     /// Tells everybody else of this boot.
@@ -93,9 +95,10 @@ impl Peers {
         self.addresses.keys().filter(|peer| **peer != self.id).for_each(|peer| self.greet(host, *peer));
     }
 
-    fn post<H: Host>(&self, host: &mut H, to: NodeId, message: Option<Message>) {
+    /// Sends anything.
+    pub(super) fn post<H: Host>(&self, host: &mut H, to: NodeId, content: Content) {
         let Some(address) = self.addresses.get(&to) else { return };
-        let acknowledges = message.as_ref().is_some_and(|message| matches!(message.body, Body::Appended { .. }));
+        let acknowledges = matches!(content, Content::Raft(Message { body: Body::Appended { .. }, .. }));
         let frame = Peer {
             cluster: self.cluster,
             from: self.id,
@@ -103,7 +106,7 @@ impl Peers {
             from_epoch: self.epoch,
             to_epoch: self.epochs.get(&to).copied().unwrap_or(0),
             digest: if acknowledges { self.digest } else { None },
-            message,
+            content,
         };
         host.send(address, wire::encode(&frame));
     }
@@ -120,10 +123,11 @@ impl Peers {
         }
         self.cluster = frame.cluster;
         self.epochs.insert(frame.from, frame.from_epoch);
-        let opened = match frame.message {
+        let opened = match frame.content {
             _ if frame.to_epoch != 0 && frame.to_epoch != self.epoch => Opened::Outdated(frame.from),
-            Some(message) => Opened::Message(frame.from, message),
-            None => Opened::Nothing,
+            Content::Raft(message) => Opened::Message(frame.from, message),
+            Content::Copy(part) => Opened::Copy(frame.from, part),
+            Content::Greeting => Opened::Nothing,
         };
         Envelope {
             rebooted: (newest > 0 && frame.from_epoch > newest).then_some(frame.from),

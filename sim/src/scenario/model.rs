@@ -69,6 +69,8 @@ pub struct RaftTiming {
     pub election: (Duration, Duration),
     /// The time between two heartbeats.
     pub heartbeat: Duration,
+    /// After so many entries the log forgets what the database has durably; `None` if it keeps all.
+    pub compact_every: Option<u64>,
 }
 
 /// `[network]`: how messages travel.

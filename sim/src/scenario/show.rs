@@ -58,7 +58,9 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     out.key("voters", cluster.voters);
     let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
     let heartbeat = write_duration(cluster.raft.heartbeat);
-    out.key("raft", format!("{{ election = \"{election}\", heartbeat = \"{heartbeat}\" }}"));
+    let timing = [format!("election = \"{election}\""), format!("heartbeat = \"{heartbeat}\"")];
+    let compact = cluster.raft.compact_every.map(|entries| format!("compact_every = {entries}"));
+    out.key("raft", inline(timing.into_iter().chain(compact)));
     network_tables(out, network);
     out.header("[clock]");
     out.key(
