@@ -29,6 +29,11 @@ impl<R: Rules> Raft<R> {
         if at.index < self.log.base().index {
             return;
         }
+        assert!(
+            kept || at.index > self.commit,
+            "a database at {at} does not hold what is committed up to {}",
+            self.commit
+        );
         self.log.install(at, configuration);
         self.durability.install(at.index, kept);
         self.commit_to(at.index);
