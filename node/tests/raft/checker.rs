@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use lockstep_node::raft::{Configuration, Entry, Index, NodeId, Position, ReadId, Term, quorum};
 
-use crate::disk::Disk;
-
 /// What was seen so far, and what was found wrong.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Checker {
     leaders: BTreeMap<Term, NodeId>,
     votes: BTreeMap<(NodeId, Term), NodeId>,
@@ -23,6 +21,11 @@ impl Checker {
     /// The violations found since the last call.
     pub fn take_violations(&mut self) -> Vec<String> {
         std::mem::take(&mut self.violations)
+    }
+
+    /// Those found and not taken.
+    pub fn violations(&self) -> &[String] {
+        &self.violations
     }
 
     /// The number of entries that some node knows to be committed.
@@ -74,13 +77,13 @@ impl Checker {
         }
     }
 
-    /// A node learned that this entry is committed.
+    /// A node learned that this entry is committed. `survives` says on whose disks it would after a loss of power.
     pub fn commits(
         &mut self,
         node: NodeId,
         entry: &Entry,
         configuration: &Configuration,
-        disks: &BTreeMap<NodeId, Disk>,
+        survives: impl Fn(NodeId, &Entry) -> bool,
     ) {
         let Index(index) = entry.index;
         if let Some(first) = self.committed.get(index as usize - 1) {
@@ -93,9 +96,7 @@ impl Checker {
             }
             return;
         }
-        // A node that lost a part of its log may have acknowledged it before; it helps nobody until it has it again.
-        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.holds(entry) || disk.recovering);
-        if !quorum::decides(configuration, on_disk) {
+        if !quorum::decides(configuration, |id| survives(id, entry)) {
             self.violation(format!(
                 "durability: n{} commits {}, which no majority has on disk",
                 node.0,

@@ -49,8 +49,9 @@ fn some_disk(dice: &mut Dice) -> Disk {
     let first =
         Entry { index: Index(1), term: Term(1), kind: EntryKind::Configuration, payload: configuration.encode() };
     let noop = |index| Entry { index: Index(index), term: Term(1), kind: EntryKind::Noop, payload: Bytes::new() };
+    let fourth = Entry { index: Index(4), ..first.clone() };
     let mut disk = Disk { hard_state: HardState { term: Term(1), vote: None }, log: vec![first], ..Disk::default() };
-    disk.log.extend((2..6).map(noop));
+    disk.log.extend([noop(2), noop(3), fourth, noop(5)]);
     disk.execute(Index(dice.below(6)));
     match dice.below(3) {
         0 if disk.applied > Index(1) => disk.forget(Position { term: Term(1), index: Index(2) }),

@@ -304,23 +304,6 @@ impl<'a> World<'a> {
                 return;
             }
         }
-        for id in self.cluster.ids() {
-            if let Some(raft) = self.cluster.raft(id) {
-                eprintln!(
-                    "{id} {:?} term {} leader {:?} commit {} last {} durable {} base {} conf {}: {:?} recovering {}",
-                    raft.role(),
-                    raft.term(),
-                    raft.leader(),
-                    raft.commit(),
-                    raft.last(),
-                    raft.durable(),
-                    raft.base(),
-                    raft.configuration_index(),
-                    raft.configuration(),
-                    self.cluster.disks[&id].recovering
-                );
-            }
-        }
         panic!("seed {seed}: no recovery within 4000 ticks after healing");
     }
 }
