@@ -449,12 +449,11 @@ impl State {
             checker.appends(raft.term_at(entry.index.previous()).expect("a log has no gaps"), entry);
         }
         if effects.notes.iter().any(|note| matches!(note, Note::Role { role: Role::Leader, .. })) {
-            let base = raft.base().index;
-            checker.leads(raft.term(), id, base, raft.entries(base.next(), raft.last().index));
+            checker.leads(raft);
         }
         let holds = |id: NodeId, entry: &Entry| nodes.get(id.0 as usize - 1).is_some_and(|node| node.disk.holds(entry));
         for entry in raft.entries(node.commit.max(raft.base().index).next(), raft.commit()) {
-            checker.commits(id, entry, raft.configuration(), holds);
+            checker.commits(raft, entry, holds);
         }
         let commit = raft.commit();
         self.node_mut(id).commit = commit;
