@@ -29,6 +29,11 @@ impl<R: Rules> Raft<R> {
         if at.index < self.log.base().index {
             return;
         }
+        assert!(
+            kept || at.index > self.commit,
+            "a database at {at} does not hold what is committed up to {}",
+            self.commit
+        );
         self.log.install(at, configuration);
         self.durability.install(at.index, kept);
         self.commit_to(at.index);
@@ -50,12 +55,13 @@ impl<R: Rules> Raft<R> {
         }
     }
 
-    /// A peer booted anew. It may have lost what it had acknowledged, if that was corrupted meanwhile.
+    /// A peer booted anew. It may have lost what it had acknowledged, if that was corrupted meanwhile, and it numbers its
+    /// questions from the beginning.
     pub(super) fn restarted(&mut self, id: NodeId) {
         let last = self.log.last().index;
-        if let State::Leader(leader) = &mut self.state
-            && let Some(peer) = leader.peer_mut(id)
-        {
+        let State::Leader(leader) = &mut self.state else { return };
+        leader.reads.forget(id);
+        if let Some(peer) = leader.peer_mut(id) {
             peer.matched = Index(0);
             peer.begin_anew(last);
         }
