@@ -34,7 +34,7 @@ pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rule
         id: opened.superblock.node,
         epoch: opened.superblock.epoch,
         term: opened.hard_state.term,
-        last: opened.entries.last().map_or(Index(0), |entry| entry.index),
+        last: opened.entries.last().map_or(opened.superblock.base.index, |entry| entry.index),
         applied: state_machine.applied().index,
     });
     if let Some(from) = opened.torn {

@@ -96,6 +96,8 @@ impl Log {
                 self.entries.truncate(ends);
                 self.entries.resize(ends, None);
                 if begins > 0 {
+                    // What lies below is in the database, whatever the log held there.
+                    self.entries[..begins].fill(None);
                     self.entries[begins - 1] = Some(LogEntry { term, chain });
                 }
                 self.durable = self.durable.clamp(at.0, last.0);

@@ -221,7 +221,7 @@ fn options(cluster: &Cluster) -> Options {
         compact_every: cluster.raft.compact_every.unwrap_or(u64::MAX),
         compact_keep: cluster.raft.compact_every.map_or(0, |entries| entries / 4),
         copy_pages: 8,
-        copy_chunk_bytes: 4 << 10,
+        copy_chunk_bytes: 2 << 10,
         copy_patience: cluster.raft.election.0,
         ..Options::default()
     }
