@@ -53,6 +53,9 @@ pub struct Options {
     pub election_max: Duration,
     /// The time between two heartbeats of a leader that has nothing else to say.
     pub heartbeat: Duration,
+    /// Whether a leader answers linearizable reads on its own for a while after a majority confirmed that it leads. It must
+    /// be the same on all nodes, and it trusts their monotonic clocks to run equally fast within a tenth each.
+    pub lease: bool,
     /// The most bytes of payload in one append message; a single larger entry still travels.
     pub append_bytes_max: usize,
     /// The most append messages to one peer that wait for their answer.
@@ -99,6 +102,7 @@ impl Default for Options {
             election_min: Duration::from_millis(150),
             election_max: Duration::from_millis(300),
             heartbeat: Duration::from_millis(50),
+            lease: false,
             append_bytes_max: 1 << 20,
             inflight_max: 64,
             inflight_bytes_max: 16 << 20,

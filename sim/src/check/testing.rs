@@ -100,6 +100,7 @@ pub(crate) fn scenario() -> Scenario {
                 election: (Duration::from_millis(150), Duration::from_millis(300)),
                 heartbeat: Duration::from_millis(50),
                 compact_every: None,
+                lease: false,
             },
         },
         network: Network {

@@ -60,7 +60,8 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     let heartbeat = write_duration(cluster.raft.heartbeat);
     let timing = [format!("election = \"{election}\""), format!("heartbeat = \"{heartbeat}\"")];
     let compact = cluster.raft.compact_every.map(|entries| format!("compact_every = {entries}"));
-    out.key("raft", inline(timing.into_iter().chain(compact)));
+    let lease = cluster.raft.lease.then(|| "lease = true".to_owned());
+    out.key("raft", inline(timing.into_iter().chain(compact).chain(lease)));
     network_tables(out, network);
     out.header("[clock]");
     out.key(

@@ -215,6 +215,7 @@ fn options(cluster: &Cluster) -> Options {
         election_min: cluster.raft.election.0,
         election_max: cluster.raft.election.1,
         heartbeat: cluster.raft.heartbeat,
+        lease: cluster.raft.lease,
         checkpoint_frames: 100,
         page_bytes: 1024,
         segment_bytes_max: 128 << 10,
