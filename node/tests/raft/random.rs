@@ -25,7 +25,7 @@ pub const OPTIONS: Options = Options {
 /// the clusters read by leases, on clocks that run a tenth too fast or too slow.
 pub fn clusters_stay_safe_and_recover() {
     let mut seen = BTreeMap::new();
-    for seed in 0..300 {
+    for seed in 0..500 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let voters = if seed % 2 == 0 { 3 } else { 5 };
         let (lease, drift) = [(0, 0), (0, 0), (100, 10), (145, 0)][seed as usize % 4];
