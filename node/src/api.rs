@@ -16,13 +16,17 @@ pub struct Request {
     pub command: Command,
 }
 
-/// A session and the sequence number of a request within it. A retried request carries the same pair.
+/// A session and the sequence number of a request within it. A request is executed once however often it is sent with the
+/// same pair, and whoever sends it again gets the reply of that execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionSequence {
     /// The index of the log entry that registered the session.
     pub session: u64,
-    /// The number of the request within the session, from 1.
+    /// The number of the request within the session, from 1 to 2^63 - 1.
     pub sequence: u64,
+    /// The client will never again ask for a sequence number below this one: what those requests came to is forgotten
+    /// when this one is executed. Not more than `sequence`.
+    pub done_below: u64,
 }
 
 /// What is to be done.
@@ -32,6 +36,40 @@ pub enum Command {
     Execute(Batch),
     /// Statements that only read, at a level of consistency.
     Query(Batch, ReadLevel),
+    /// Opens a session. The reply's index is the session's number, and it has no results. Asked twice, it opens two.
+    Register,
+    /// Who takes part, as far as the node that is asked knows. The result is one row a member: its id in hexadecimal digits,
+    /// its address, its part (`voter`, `learner`, `leaving` or `none`), whether it leads, whether it is the one that answers.
+    Members,
+    /// Who takes part is to change, all of it in one step. The answer comes when it is done.
+    Change(Vec<MemberChange>),
+    /// This voter is to lead.
+    Transfer(Member),
+}
+
+/// One thing that changes in who takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemberChange {
+    /// A new node receives the log, and does not vote yet.
+    AddLearner {
+        /// Its id, as it says itself.
+        id: u64,
+        /// Where the others reach it.
+        address: String,
+    },
+    /// A learner that has caught up votes from now on.
+    Promote(Member),
+    /// A node takes part no more. Its id never comes back: its disk must be emptied before it is used again.
+    Remove(Member),
+}
+
+/// How a member is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Member {
+    /// By its id.
+    Id(u64),
+    /// By its address, if only one has it.
+    Address(String),
 }
 
 /// Statements that travel as one log entry.
@@ -97,7 +135,7 @@ pub type Response = Result<Reply, Error>;
 /// The result of a request that was executed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// The index of the log entry that did it.
+    /// The index of the log entry that did it. Of a request that was sent again: the entry that executed it the first time.
     pub index: u64,
     /// The term of that entry.
     pub term: u64,
@@ -150,6 +188,35 @@ pub enum Error {
     /// The outcome is unknown: the node lost its leadership, or the connection broke, after the request was taken on.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
+    /// The request was not executed now, for a reason that lies in its session.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// Why the entry of a request with a session did not execute it. Every replica decides so at the same entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum SessionError {
+    /// The session was never registered, or was not used for as many entries as it lives. The request may have been
+    /// executed before that, if it was sent before.
+    #[error("the session is unknown or has expired; register another one")]
+    Expired,
+    /// The sequence number was used before, for a request with other content.
+    #[error("the sequence number was used before, for another request; give every request a number of its own")]
+    SequenceReused,
+    /// The client said before that it would not ask for this sequence number again. The request may have been executed
+    /// before that, if it was sent before.
+    #[error(
+        "the client said before that it would no longer ask for this sequence number; send a request with a new one"
+    )]
+    SequenceForgotten,
+    /// The request was executed when it came first, and what it returned was too large to be kept.
+    #[error("the request was executed as entry {index}, but its results were too large to be kept; read what it did")]
+    ResultsNotKept {
+        /// The index of the entry that executed it.
+        index: u64,
+        /// The term of that entry.
+        term: u64,
+    },
 }
 
 impl Error {

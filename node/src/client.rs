@@ -2,7 +2,9 @@
 //!
 //! It needs two things of the world, [`Transport::call`] and [`Transport::sleep`], and keeps no clock of its own.
 //!
-//! A request whose outcome is unknown is sent again only if the caller says that a second execution would change nothing
+//! Whatever may write is sent in a session, which the client registers before the first of it: so it may be sent again while
+//! its outcome is unknown, and is executed once. What only reads needs none. Where nodes keep no sessions a write is
+//! sent again while its outcome is unknown only if the caller says that a second execution would change nothing
 //! ([`Resend::Idempotent`]). Everything else ends as [`Failure::Unknown`], and the caller decides.
 
 use std::future::Future;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::api::{Error, Reply, Request, Response};
+use crate::api::{Command, Error, Reply, Request, Response, SessionError, SessionSequence};
 use crate::wire::{self, Asked};
 
 /// What a client needs of the world.
@@ -55,7 +57,7 @@ pub struct Patience {
     pub attempts: u32,
 }
 
-/// Whether a request may be sent again while its outcome is unknown.
+/// Whether a write may be sent again while its outcome is unknown, where nodes keep no sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resend {
     /// A second execution changes nothing.
@@ -81,6 +83,18 @@ pub struct Client<T> {
     patience: Patience,
     /// The node that answered last, or that was named as the leader.
     preferred: Option<String>,
+    session: Session,
+}
+
+/// A client's session.
+#[derive(Clone, Copy, Debug)]
+enum Session {
+    /// Nothing was sent yet that needs one.
+    None,
+    /// It is open, and this is the next request's number.
+    Open { session: u64, next: u64 },
+    /// The nodes keep no sessions.
+    Unsupported,
 }
 
 impl<T: Transport> Client<T> {
@@ -90,7 +104,7 @@ impl<T: Transport> Client<T> {
     /// If there are none.
     pub fn new(transport: T, nodes: Vec<String>, patience: Patience) -> Self {
         assert!(!nodes.is_empty(), "a client needs the address of a node");
-        Client { transport, nodes, patience, preferred: None }
+        Client { transport, nodes, patience, preferred: None, session: Session::None }
     }
 
     /// The world that the client lives in.
@@ -98,8 +112,55 @@ impl<T: Transport> Client<T> {
         &mut self.transport
     }
 
-    /// Has a request executed. Returns how often it was sent, and what came of it.
-    pub async fn execute(&mut self, request: &Request, resend: Resend) -> (u32, Result<Reply, Failure>) {
+    /// Has a command executed, once. Returns how often it was sent, and what came of it.
+    ///
+    /// # Panics
+    /// If the command is to register a session: the client registers its own.
+    pub async fn execute(&mut self, command: &Command, resend: Resend) -> (u32, Result<Reply, Failure>) {
+        assert!(*command != Command::Register, "a client registers its own session");
+        let mut sent = 0;
+        loop {
+            let session = match self.session_for(command).await {
+                Ok(session) => session,
+                Err(failure) => return (sent, Err(failure)),
+            };
+            let request = Request { session, command: command.clone() };
+            let reads = matches!(command, Command::Query(..));
+            let again = reads || request.session.is_some() || resend == Resend::Idempotent;
+            let (attempts, end) = self.send(&request, again).await;
+            sent += attempts;
+            match end {
+                Err(End::Session { error: SessionError::Expired, doubt: None }) if sent < self.patience.attempts => {
+                    self.session = Session::None;
+                }
+                end => return (sent, end.map_err(Failure::from)),
+            }
+        }
+    }
+
+    /// The number that a command gets in the client's session, which is opened if need be. What only reads needs none.
+    async fn session_for(&mut self, command: &Command) -> Result<Option<SessionSequence>, Failure> {
+        if !matches!(command, Command::Execute(_)) {
+            return Ok(None);
+        }
+        if let Session::None = self.session {
+            let (_, registered) = self.send(&Request { session: None, command: Command::Register }, true).await;
+            self.session = match registered {
+                Ok(reply) => Session::Open { session: reply.index, next: 1 },
+                Err(End::Refused(_)) => Session::Unsupported,
+                // A session that was opened unbeknown to the client harms nobody; the command itself was not sent.
+                Err(end) => return Err(Failure::NotExecuted(format!("no session could be registered: {end}"))),
+            };
+        }
+        let Session::Open { session, next: sequence } = self.session else { return Ok(None) };
+        self.session = Session::Open { session, next: sequence + 1 };
+        // One request at a time: whoever sends the next one has done with all before it.
+        Ok(Some(SessionSequence { session, sequence, done_below: sequence }))
+    }
+
+    /// Sends a request until there is an answer that ends it, `again` also while its outcome is unknown. Returns how often it
+    /// was sent.
+    async fn send(&mut self, request: &Request, again: bool) -> (u32, Result<Reply, End>) {
         let bytes = wire::encode(&Asked { forwarded: false, request: request.clone() });
         let mut doubt = None;
         let mut last = String::new();
@@ -110,14 +171,19 @@ impl<T: Transport> Client<T> {
                     self.preferred = Some(node);
                     return (attempt, Ok(reply));
                 }
-                Err(Ask::Fatal(reason)) if doubt.is_none() => return (attempt, Err(Failure::NotExecuted(reason))),
+                Err(Ask::Session(error)) => {
+                    self.preferred = Some(node);
+                    return (attempt, Err(End::Session { error, doubt }));
+                }
+                Err(Ask::Fatal(reason)) if doubt.is_none() => {
+                    self.preferred = Some(node);
+                    return (attempt, Err(End::Refused(reason)));
+                }
                 Err(Ask::Redirect(leader)) => {
                     self.preferred = Some(leader);
                     last = "no node leads".into();
                 }
-                Err(Ask::Unknown(reason)) if resend == Resend::Never => {
-                    return (attempt, Err(Failure::Unknown(reason)));
-                }
+                Err(Ask::Unknown(reason)) if !again => return (attempt, Err(End::Unknown(reason))),
                 Err(Ask::Unknown(reason)) => {
                     doubt = Some(reason);
                     self.preferred = None;
@@ -129,8 +195,7 @@ impl<T: Transport> Client<T> {
             }
             self.pause(attempt).await;
         }
-        let failure = doubt.map_or_else(|| Failure::NotExecuted(last), Failure::Unknown);
-        (self.patience.attempts, Err(failure))
+        (self.patience.attempts, Err(doubt.map_or(End::GaveUp(last), End::Unknown)))
     }
 
     fn choose(&mut self) -> String {
@@ -154,6 +219,7 @@ impl<T: Transport> Client<T> {
             }
             Ok(Err(Error::Refused(reason))) => Err(Ask::Fatal(reason)),
             Ok(Err(Error::Unknown(reason))) => Err(Ask::Unknown(reason)),
+            Ok(Err(Error::Session(error))) => Err(Ask::Session(error)),
             Err(malformed) => Err(Ask::Unknown(malformed.to_string())),
         }
     }
@@ -177,4 +243,38 @@ enum Ask {
     Later(String),
     /// It may have been done.
     Unknown(String),
+    /// Nothing was done now, for a reason that lies in the session.
+    Session(SessionError),
+}
+
+/// Why a request that was sent, perhaps several times, has no reply.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    /// It is none that the node would ever execute.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody took it on, however often it was sent.
+    #[error("{0}")]
+    GaveUp(String),
+    /// It may have been executed, or may still be.
+    #[error("{0}")]
+    Unknown(String),
+    /// It was not executed when it was sent last, for a reason that lies in its session. `doubt` is why it is not known of
+    /// an earlier sending whether it was executed.
+    #[error("{error}")]
+    Session { error: SessionError, doubt: Option<String> },
+}
+
+impl From<End> for Failure {
+    fn from(end: End) -> Failure {
+        match end {
+            End::Refused(reason) | End::GaveUp(reason) => Failure::NotExecuted(reason),
+            End::Unknown(reason) => Failure::Unknown(reason),
+            End::Session { error: error @ SessionError::ResultsNotKept { .. }, .. } => {
+                Failure::Unknown(error.to_string())
+            }
+            End::Session { error, doubt: Some(doubt) } => Failure::Unknown(format!("{doubt}, and then {error}")),
+            End::Session { error, doubt: None } => Failure::NotExecuted(error.to_string()),
+        }
+    }
 }

@@ -198,6 +198,12 @@ pub enum Work {
     Commit,
     /// Copying SQLite's write-ahead log into the database file.
     Checkpoint,
+    /// Reading beside the log.
+    Read,
+    /// Copying pages of the database for another node.
+    Copy,
+    /// Reading all of a received database.
+    Verify,
 }
 
 /// Work that may take long. It owns what it needs and hands it back in its outcome.

@@ -22,6 +22,9 @@
 //! **Same entry, same effect.** An error of a statement is part of the result, the same on every replica, and leaves nothing
 //! behind. Any other error ends the node before the applied index moves ([`state_machine::Fatal`]).
 //!
+//! **Exactly once.** A client numbers its requests in a session; what a request came to is kept beside the data, and whoever
+//! sends it again gets the first reply. Sessions expire by the length of the log, never by a clock.
+//!
 //! **Every index has a digest** of the logical contents. Two replicas that differ are found at the index where they part.
 //!
 //! # Where to begin

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Request};
+use lockstep_node::api::{Batch, Command, ReadLevel, Reply};
 use lockstep_node::client::Resend;
 
 /// All operations of a run, in the order in which they were called.
@@ -30,13 +30,13 @@ pub struct Operation {
     pub workload: u32,
     /// The operation's number within its workload, from 0: with the workload it names the operation.
     pub number: u64,
-    /// What was asked.
-    pub request: Request,
+    /// What was asked: statements.
+    pub command: Command,
     /// When it was first sent.
     pub called: Duration,
     /// How often it was sent; 0 as long as its client goes on trying.
     pub attempts: u32,
-    /// Whether it might be sent again while its outcome was unknown.
+    /// Whether it might be sent again, where nodes keep no sessions, while its outcome was unknown.
     pub resend: Resend,
     /// What came of it.
     pub outcome: Outcome,
@@ -69,14 +69,25 @@ pub enum Outcome {
 impl Operation {
     /// Its statements.
     pub fn batch(&self) -> &Batch {
-        match &self.request.command {
-            Command::Execute(batch) | Command::Query(batch, ReadLevel::Strong) => batch,
+        match &self.command {
+            Command::Execute(batch) | Command::Query(batch, _) => batch,
+            other => unreachable!("{other:?} is no operation of a workload"),
         }
     }
 
     /// Whether it was sent as a query.
     pub fn reads(&self) -> bool {
-        matches!(self.request.command, Command::Query(..))
+        matches!(self.command, Command::Query(..))
+    }
+
+    /// Whether it goes through the log. A read that does not is answered at the index that was applied where it was read.
+    pub fn is_logged(&self) -> bool {
+        matches!(self.command, Command::Execute(_) | Command::Query(_, ReadLevel::Strong))
+    }
+
+    /// Whether its answer may be older than what was acknowledged before it was asked.
+    pub fn may_be_stale(&self) -> bool {
+        matches!(self.command, Command::Query(_, ReadLevel::None | ReadLevel::Weak))
     }
 
     /// The reply that its client saw and when, if it was acknowledged.

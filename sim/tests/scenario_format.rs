@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lockstep_node::api::Value;
+use lockstep_node::api::{ReadLevel, Value};
 use lockstep_sim::scenario::model::{
     Amount, Distribution, During, Event, Fault, Layout, Probability, Scenario, Selector, Strikes, Trigger, Values,
     WorkloadKind,
@@ -104,7 +104,7 @@ ops     = 300
 mix     = [
   { weight = 8, sql = ["UPDATE stock SET n = n - 1 WHERE item = :item", "SELECT ':none', :name"], atomic = true },
   { weight = 2, sql = "SELECT sum(n) FROM stock WHERE n > :least", level = "strong" },
-  { sql = "SELECT count(*) FROM orders" },
+  { sql = "SELECT count(*) FROM orders", level = "linearizable" },
   { sql = "INSERT INTO orders(item, note, n) VALUES(:hot, :note, length(:key))" },
 ]
 values  = { item = "-1..100", name = ["a", 'b "quoted"', 3, 0.5], least = 7, hot = { zipf = "1..50" }, note = { text = "0..80" }, key = { blob = "16..16" } }
@@ -336,7 +336,7 @@ fn a_long_scenario_means_what_it_says() {
     let WorkloadKind::Sql { mix, values } = &scenario.workloads[4].kind else { panic!("the last one is sql") };
     assert_eq!(
         mix.iter().map(|mixed| (mixed.weight, mixed.read)).collect::<Vec<_>>(),
-        [(8, false), (2, true), (1, true), (1, false)]
+        [(8, None), (2, Some(ReadLevel::Strong)), (1, Some(ReadLevel::Linearizable)), (1, None)]
     );
     assert_eq!(values["item"], Values::Range(-1, 100));
     let generators = [Values::Zipf(1, 50), Values::Text(0, 80), Values::Blob(16, 16)];

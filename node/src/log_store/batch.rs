@@ -29,6 +29,13 @@ pub(super) struct Place {
     pub chain_before: u64,
 }
 
+impl Place {
+    /// The greatest index that a batch of these records here speaks of.
+    pub fn reach(&self, records: &[Record]) -> Index {
+        Index(self.first.previous().0 + records.len() as u64)
+    }
+}
+
 /// An entry and the chain at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {

@@ -37,6 +37,13 @@ impl Chains {
         self.chains.push(chain);
     }
 
+    /// Moves the base up to an index that is in the log.
+    pub fn forget_below(&mut self, base: Index) {
+        assert!(self.base <= base && base <= self.last(), "the base moves from {} to {base}", self.base);
+        self.chains.drain(..(base.0 - self.base.0) as usize);
+        self.base = base;
+    }
+
     /// Removes an index and all after it.
     pub fn cut(&mut self, from: Index) {
         assert!(from > self.base, "the log is cut from {from}, at or below its base {}", self.base);

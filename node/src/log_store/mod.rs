@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `superblock-a`, `superblock-b` | who this disk is; two slots |
+//! | `superblock-a`, `superblock-b` | who this disk is, and where its log begins; two slots |
 //! | `hard-state-a`, `hard-state-b` | term and vote; two slots |
 //! | `log-<number, 16 hexadecimal digits>` | a segment of the log, numbered from 1 in the order of writing |
 //!
@@ -42,18 +42,30 @@
 //! - **Durable below.** When a batch is written, everything below its `first` is durable: every header is a mark. A
 //!   sync that no batch follows is followed by a mark alone, a batch without records; it is not synced itself.
 //! - **Agreement.** Replay agrees in index and chain with every sound header. Where it does not, something that was
-//!   durable is gone: [`BootError::Corrupt`], and nothing is trimmed. Reading goes on past what is bad, sector by
-//!   sector, so the greatest mark of the whole log counts.
+//!   durable is gone ([`Corruption`]), unless a later header agrees again: what is gone was no part of the log any more.
+//!   Reading goes on past what is bad, sector by sector, so the greatest mark of the whole log counts.
 //! - **Torn tail.** What cannot be read and no later header contradicts was never known to be durable. It is trimmed,
 //!   whole batches at a time.
+//! - **Known corruption.** A corrupt log is trimmed to its sound part, too, but before that the superblock durably says
+//!   that the node is recovering. It says so until the node is told that it has everything again.
 //! - **Proof.** Nothing read at boot is taken for durable. Only the last segment and one slot of a pair can be
 //!   otherwise; they are written anew, the segment by way of [`prove`](crate::prove), before [`open`] returns.
 //!
-//! Deliberately missing: getting a corrupt log back from the other nodes, and removing segments below the log's base.
+//! # The log forgets
+//!
+//! The superblock says where the log begins: after its base, an index with the chain there, and with its first segment.
+//! It is updated in both slots before anything that it makes void is removed. Removals are not synced: a boot finds any
+//! selection of what was removed, and removes it again.
+//!
+//! - Below the base, the oldest segments are removed as long as nothing in them, neither record nor mark, reaches above
+//!   it. Any selection of them can be read or missing, and the log above the base is the same.
+//! - A received database takes the place of a log that does not lead to it: base, first segment and generation of the
+//!   database change in one update, and all segments before the first one are void from then on.
 
 mod batch;
 mod boot;
 mod chains;
+mod keeper;
 mod recovery;
 mod segment;
 mod slots;
@@ -62,8 +74,8 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
-pub use boot::{Opened, SEGMENT_BYTES_MAX, bootstrap, format, open, peek};
-pub use store::LogStore;
+pub use boot::{Opened, Peeked, SEGMENT_BYTES_MAX, bootstrap, format, open, peek};
+pub use store::{Completed, LogStore};
 pub use superblock::{Base, ClusterId, Superblock};
 
 use crate::host::{Dead, DiskError};
@@ -99,21 +111,6 @@ pub enum BootError {
         /// The slots.
         files: [&'static str; 2],
     },
-    /// A part of the log cannot be read that was durable.
-    #[error(
-        "{segment} is corrupt at offset {offset}: the log was durable up to index {mark}, but the entry {index} cannot \
-         be read; nothing was changed; replace this node by a new one, or restore the file"
-    )]
-    Corrupt {
-        /// The segment's file.
-        segment: String,
-        /// Where in the segment the first unreadable or contradicting block stands.
-        offset: u64,
-        /// The first index that is known to be unreadable or wrong.
-        index: Index,
-        /// The index up to which the log is known to have been durable.
-        mark: Index,
-    },
     /// A file was written by another version of this program.
     #[error("{file} is in format {version}, which this program does not know: use the version that wrote it")]
     UnknownFormat {
@@ -122,6 +119,23 @@ pub enum BootError {
         /// The version of its format.
         version: u32,
     },
+}
+
+/// A part of the log cannot be read that was durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{segment} is corrupt at offset {offset}: the log was durable up to index {mark}, but the entry {index} cannot be \
+     read; the node neither votes nor campaigns until it has the log again from the others"
+)]
+pub struct Corruption {
+    /// The segment's file.
+    pub segment: String,
+    /// Where in the segment the first unreadable or contradicting block stands.
+    pub offset: u64,
+    /// The first index that is known to be unreadable or wrong.
+    pub index: Index,
+    /// The index up to which the log is known to have been durable.
+    pub mark: Index,
 }
 
 /// The disk failed under a running node. It must stop: what the disk holds is known again after a boot.

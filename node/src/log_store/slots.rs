@@ -22,7 +22,6 @@ use crate::prove;
 
 const SLOT_BYTES: usize = 512;
 const VALUE_OFFSET: usize = 28;
-const VERSION: u32 = 1;
 
 /// What a pair of slots is called and how its checksums are seeded.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +30,8 @@ pub(super) struct Kind {
     pub files: [&'static str; 2],
     /// Tells this kind of slot from others.
     pub magic: [u8; 4],
+    /// The version of the value's format.
+    pub version: u32,
 }
 
 /// A pair of slots as it was read or written last.
@@ -117,7 +118,7 @@ pub(super) fn encode<T: Serialize>(value: &T, number: u64, kind: Kind, seed: u64
     assert!(VALUE_OFFSET + value.len() <= SLOT_BYTES, "a value of {} bytes does not fit a slot", value.len());
     let mut bytes = vec![0; 8];
     bytes.extend_from_slice(&kind.magic);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&kind.version.to_le_bytes());
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&value);
@@ -138,7 +139,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], kind: Kind, seed: u64) -> Result<Op
         return Ok(None);
     }
     let version = u32::from_le_bytes(bytes[12..16].try_into().expect("four bytes"));
-    if version != VERSION {
+    if version != kind.version {
         return Err(BootError::UnknownFormat { file: kind.files[0].to_owned(), version });
     }
     let number = u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes"));

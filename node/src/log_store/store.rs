@@ -2,31 +2,66 @@
 //!
 //! One group of batches is on its way to the disk at a time; what is submitted meanwhile becomes the next group and is
 //! written together, with one sync. A group's hard state is durable in both slots before its records are written.
+//! The superblock has a way of its own, beside that of the groups. Only an installed database stands between groups: the
+//! log before it and the log after it may have nothing in common.
 
-use super::LogError;
+use std::collections::VecDeque;
+
 use super::batch::{self, Record};
 use super::chains::Chains;
+use super::keeper::{Keeper, Update};
 use super::segment::Writer;
 use super::slots::Slots;
+use super::{Base, ClusterId, LogError, Superblock};
 use crate::host::{Disk, DiskError, Ticket};
-use crate::raft::{Batch, Entry, HardState, Index};
+use crate::raft::{Batch, Entry, HardState, Index, Position};
 
-/// The durable log and the hard state of a running node.
+/// The durable log, the hard state and the superblock of a running node.
 #[derive(Debug)]
 pub struct LogStore {
     hard_state: Slots,
+    keeper: Keeper,
     writer: Writer,
+    /// Where the log as submitted begins.
+    base: Base,
     /// The chains of the log as submitted, durable or not.
     chains: Chains,
     durable: Index,
-    queued: Group,
+    /// The last batch that was submitted.
+    newest: Batch,
+    queue: VecDeque<Step>,
     phase: Phase,
+}
+
+/// What became durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// This batch and all before it.
+    Batch(Batch),
+    /// The log's new base: what lies at and below it is gone.
+    Compacted(Base),
+    /// The switch to a received database.
+    Installed {
+        /// The database is the file `db-<generation>` from now on.
+        generation: u64,
+    },
+    /// That the node is not recovering any more.
+    Recovered,
+    /// That the node belongs to this cluster.
+    Adopted(ClusterId),
+}
+
+/// What is done one after the other.
+#[derive(Debug)]
+enum Step {
+    Group(Group),
+    Install { base: Base, generation: u64, keeps_suffix: bool },
 }
 
 /// Batches that become durable together.
 #[derive(Debug, Default)]
 struct Group {
-    /// The last batch in it; 0 when there is none.
+    /// The last batch in it.
     batch: Batch,
     hard_state: Option<HardState>,
     change: Option<Change>,
@@ -40,7 +75,7 @@ struct Change {
     records: Vec<Record>,
 }
 
-/// What the store waits for.
+/// What the store waits for, beside updates of the superblock that do not concern the queue.
 #[derive(Debug)]
 enum Phase {
     Idle,
@@ -50,20 +85,25 @@ enum Phase {
         step: usize,
         group: Group,
     },
-    /// The group's records.
+    /// The group's records, and what the log is after them.
     Records {
         ticket: Ticket,
         batch: Batch,
         last: Index,
+        chain: u64,
     },
+    /// The superblock's update for an installed database.
+    Installing,
     /// The disk failed: whatever it says from now on proves nothing.
     Failed(DiskError),
 }
 
 impl LogStore {
-    pub(super) fn new(hard_state: Slots, writer: Writer, chains: Chains) -> Self {
+    pub(super) fn new(hard_state: Slots, keeper: Keeper, writer: Writer, chains: Chains) -> Self {
+        let base = keeper.superblock().base;
         let durable = chains.last();
-        LogStore { hard_state, writer, chains, durable, queued: Group::default(), phase: Phase::Idle }
+        let (queue, phase) = (VecDeque::new(), Phase::Idle);
+        LogStore { hard_state, keeper, writer, base, chains, durable, newest: Batch(0), queue, phase }
     }
 
     /// Takes on a batch: a new hard state, the removal of `truncate_from` and all after it, entries to append. Returns
@@ -88,39 +128,133 @@ impl LogStore {
             "batch {} changes nothing: it has no place in the log",
             batch.0
         );
-        assert!(batch > self.queued.batch, "batch {} was submitted after batch {}", batch.0, self.queued.batch.0);
-        self.queued.batch = batch;
-        self.queued.hard_state = hard_state.or(self.queued.hard_state);
+        assert!(batch > self.newest, "batch {} was submitted after batch {}", batch.0, self.newest.0);
+        self.newest = batch;
+        let group = self.open_group();
+        group.batch = batch;
+        group.hard_state = hard_state.or(group.hard_state);
         if let Some(from) = truncate_from {
             self.truncate(from);
         }
         let chains = self.append(append);
-        if matches!(self.phase, Phase::Idle) {
-            let done = self.begin(disk);
-            self.fail_on(done)?;
-        }
+        self.begin_if_idle(disk)?;
         Ok(chains)
     }
 
-    /// Takes the completion of a sync. Returns the last of the batches that are durable now, with all before it, or
-    /// `None` when the ticket is not the store's or more is to be done first.
+    /// Moves the log's base up. When that is durable, comes back as [`Completed::Compacted`], and the segments that hold
+    /// nothing above it are removed. Does nothing if the log begins there or above, or while a database is installed.
     ///
     /// # Errors
-    /// The sync failed, or the disk did when the next batch was to be written. The node must stop; nothing is tried
-    /// again.
+    /// The disk failed, now or before. The node must stop.
+    ///
+    /// # Panics
+    /// If the entry is not durable. Whether the database has it durably is for the caller to know.
+    pub fn compact(&mut self, disk: &mut impl Disk, to: Position) -> Result<(), LogError> {
+        self.check()?;
+        if to.index <= self.base.index || self.is_installing() {
+            return Ok(());
+        }
+        assert!(to.index <= self.durable, "the log is durable to {}, it cannot begin after {to}", self.durable);
+        let chain = self.chains.at(to.index).expect("the log is continuous down to its base");
+        self.base = Base { index: to.index, term: to.term, chain };
+        self.chains.forget_below(to.index);
+        let done = self.keeper.update(disk, Update::Compact(self.base));
+        self.fail_on(done)
+    }
+
+    /// Makes a received database current, which is durable in its file `db-<generation>` and has everything up to
+    /// `base`. If the log has the entry at `base`, what follows it stays; otherwise nothing of the log does. Returns
+    /// whether it stays. One update of the superblock decides it all, after what was submitted so far is durable and
+    /// before what is submitted from now on is written; it comes back as [`Completed::Installed`].
+    ///
+    /// # Errors
+    /// The disk failed, now or before. The node must stop.
+    ///
+    /// # Panics
+    /// If the database ends below the log's base, its generation is not new, or another one is being installed.
+    pub fn install(&mut self, disk: &mut impl Disk, base: Base, generation: u64) -> Result<bool, LogError> {
+        self.check()?;
+        let (begins, current) = (self.base.index, self.keeper.superblock().generation);
+        assert!(
+            base.index >= begins,
+            "a database of {} cannot be installed: the log begins after {begins}",
+            base.index
+        );
+        assert!(generation > current, "generation {generation} is installed after generation {current}");
+        assert!(!self.is_installing(), "two databases are installed at once");
+        let keeps_suffix = self.chains.at(base.index) == Some(base.chain);
+        if keeps_suffix {
+            self.chains.forget_below(base.index);
+        } else {
+            self.chains = Chains::new(base.index, base.chain);
+            self.durable = Index(0);
+        }
+        self.base = base;
+        self.queue.push_back(Step::Install { base, generation, keeps_suffix });
+        self.begin_if_idle(disk)?;
+        Ok(keeps_suffix)
+    }
+
+    /// The node has all of its log again. Comes back as [`Completed::Recovered`] when it may vote again.
+    ///
+    /// # Errors
+    /// The disk failed, now or before. The node must stop.
+    pub fn recovered(&mut self, disk: &mut impl Disk) -> Result<(), LogError> {
+        self.check()?;
+        let done = self.keeper.update(disk, Update::Recovered);
+        self.fail_on(done)
+    }
+
+    /// Makes a node that has no cluster a member of this one. Comes back as [`Completed::Adopted`] when it may answer.
+    ///
+    /// # Errors
+    /// The disk failed, now or before. The node must stop.
+    ///
+    /// # Panics
+    /// If the node belongs to another cluster, or the id is [`ClusterId::NONE`].
+    pub fn adopt_cluster(&mut self, disk: &mut impl Disk, cluster: ClusterId) -> Result<(), LogError> {
+        self.check()?;
+        let current = self.keeper.superblock().cluster;
+        assert!(cluster != ClusterId::NONE, "a cluster's id is not 0");
+        assert!([ClusterId::NONE, cluster].contains(&current), "a node of cluster {current} never joins {cluster}");
+        let done = self.keeper.update(disk, Update::Adopt(cluster));
+        self.fail_on(done)
+    }
+
+    /// Takes the completion of a sync. Returns what is durable now, or `None` when the ticket is not the store's or more
+    /// is to be done first.
+    ///
+    /// # Errors
+    /// The sync failed, or the disk did when the next step was to be done. The node must stop; nothing is tried again.
     pub fn synced(
         &mut self,
         disk: &mut impl Disk,
         ticket: Ticket,
         result: Result<(), DiskError>,
-    ) -> Result<Option<Batch>, LogError> {
+    ) -> Result<Option<Completed>, LogError> {
         self.check()?;
-        match &self.phase {
-            Phase::Slot { ticket: awaited, .. } | Phase::Records { ticket: awaited, .. } if *awaited == ticket => {}
-            _ => return Ok(None),
-        }
-        let done = result.and_then(|()| self.advance(disk));
+        let of_queue = match &self.phase {
+            Phase::Slot { ticket: awaited, .. } | Phase::Records { ticket: awaited, .. } => *awaited == ticket,
+            _ => false,
+        };
+        let done = if self.keeper.awaits(ticket) {
+            result.and_then(|()| self.advance_superblock(disk))
+        } else if of_queue {
+            result.and_then(|()| self.advance(disk))
+        } else {
+            Ok(None)
+        };
         self.fail_on(done)
+    }
+
+    /// The superblock that is durable.
+    pub fn superblock(&self) -> &Superblock {
+        self.keeper.superblock()
+    }
+
+    /// Where the log as submitted begins.
+    pub fn base(&self) -> Base {
+        self.base
     }
 
     /// The last index of the log as submitted.
@@ -128,12 +262,13 @@ impl LogStore {
         self.chains.last()
     }
 
-    /// All entries up to this index are durable.
+    /// All entries of the log as submitted are durable up to this index; 0 while a database that replaces the whole log
+    /// is installed.
     pub fn durable_index(&self) -> Index {
         self.durable
     }
 
-    /// The chain at an index of the log as submitted: a hash of that entry and all before it.
+    /// The chain at an index of the log as submitted, from its base on: a hash of that entry and all before it.
     pub fn chain_at(&self, index: Index) -> Option<u64> {
         self.chains.at(index)
     }
@@ -143,27 +278,41 @@ impl LogStore {
         self.writer.bytes_max = bytes;
     }
 
-    /// Puts a truncation into the queued group.
+    /// The group that takes on what is submitted now.
+    fn open_group(&mut self) -> &mut Group {
+        if !matches!(self.queue.back(), Some(Step::Group(_))) {
+            self.queue.push_back(Step::Group(Group::default()));
+        }
+        match self.queue.back_mut() {
+            Some(Step::Group(group)) => group,
+            _ => unreachable!("a group was just put there"),
+        }
+    }
+
+    /// Puts a truncation into the open group.
     fn truncate(&mut self, from: Index) {
         assert!(
             from > self.chains.base() && from <= self.chains.last().next(),
-            "a log of {} entries cannot be cut from {from}",
+            "a log of the entries after {} to {} cannot be cut from {from}",
+            self.chains.base(),
             self.chains.last()
         );
         self.chains.cut(from);
         self.durable = self.durable.min(from.previous());
-        match &mut self.queued.change {
+        let fresh = self.change_from(from);
+        match &mut self.open_group().change {
             Some(change) if change.first <= from => change.records.truncate((from.0 - change.first.0) as usize),
-            _ => self.queued.change = Some(self.change_from(from)),
+            change => *change = Some(fresh),
         }
     }
 
-    /// Puts entries into the queued group.
+    /// Puts entries into the open group.
     fn append(&mut self, entries: Vec<Entry>) -> Vec<u64> {
         if entries.is_empty() {
             return Vec::new();
         }
-        let mut change = self.queued.change.take().unwrap_or_else(|| self.change_from(self.chains.last().next()));
+        let fresh = self.change_from(self.chains.last().next());
+        let mut change = self.open_group().change.take().unwrap_or(fresh);
         let mut before = self.chain_before(self.chains.last().next());
         let mut chains = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -174,7 +323,7 @@ impl LogStore {
             self.chains.push(before);
             change.records.push(Record { entry, chain: before });
         }
-        self.queued.change = Some(change);
+        self.open_group().change = Some(change);
         chains
     }
 
@@ -186,56 +335,98 @@ impl LogStore {
         self.chains.at(index.previous()).expect("the log is continuous down to its base")
     }
 
-    /// Begins to write the queued group, if there is one.
-    fn begin(&mut self, disk: &mut impl Disk) -> Result<Option<Batch>, DiskError> {
-        let group = std::mem::take(&mut self.queued);
-        self.queued.batch = group.batch;
-        match group {
-            Group { hard_state: Some(_), .. } => self.write_slot(disk, 0, group),
-            Group { change: Some(_), .. } => self.write_records(disk, group),
-            _ => Ok(None),
+    fn begin_if_idle(&mut self, disk: &mut impl Disk) -> Result<(), LogError> {
+        let done = if matches!(self.phase, Phase::Idle) { self.begin(disk) } else { Ok(()) };
+        self.fail_on(done)
+    }
+
+    /// Begins the next step in the queue, if there is one.
+    fn begin(&mut self, disk: &mut impl Disk) -> Result<(), DiskError> {
+        match self.queue.pop_front() {
+            Some(Step::Group(group @ Group { hard_state: Some(_), .. })) => self.write_slot(disk, 0, group),
+            Some(Step::Group(group)) => self.write_records(disk, group),
+            Some(Step::Install { base, generation, keeps_suffix }) => {
+                let current = self.keeper.superblock().segment;
+                let segment = if keeps_suffix { current } else { self.writer.seal() };
+                self.phase = Phase::Installing;
+                self.keeper.update(disk, Update::Install { base, segment, generation })
+            }
+            None => Ok(()),
         }
     }
 
-    /// Goes on after a successful sync.
-    fn advance(&mut self, disk: &mut impl Disk) -> Result<Option<Batch>, DiskError> {
+    /// Goes on with the queue after a successful sync.
+    fn advance(&mut self, disk: &mut impl Disk) -> Result<Option<Completed>, DiskError> {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Slot { step: 0, group, .. } => self.write_slot(disk, 1, group),
-            Phase::Slot { group: group @ Group { change: Some(_), .. }, .. } => self.write_records(disk, group),
-            Phase::Slot { group, .. } => self.done(disk, group.batch, None),
-            Phase::Records { batch, last, .. } => self.done(disk, batch, Some(last)),
-            Phase::Idle | Phase::Failed(_) => unreachable!("no sync is awaited"),
+            Phase::Slot { step: 0, group, .. } => self.write_slot(disk, 1, group).map(|()| None),
+            Phase::Slot { group: group @ Group { change: Some(_), .. }, .. } => {
+                self.write_records(disk, group).map(|()| None)
+            }
+            Phase::Slot { group, .. } => self.begin(disk).map(|()| Some(Completed::Batch(group.batch))),
+            Phase::Records { batch, last, chain, .. } => self.records_done(disk, batch, last, chain).map(Some),
+            Phase::Idle | Phase::Installing | Phase::Failed(_) => unreachable!("no sync of the queue is awaited"),
         }
     }
 
-    fn write_slot(&mut self, disk: &mut impl Disk, step: usize, group: Group) -> Result<Option<Batch>, DiskError> {
+    /// Goes on with the superblock after a successful sync.
+    fn advance_superblock(&mut self, disk: &mut impl Disk) -> Result<Option<Completed>, DiskError> {
+        let Some(update) = self.keeper.advance(disk)? else { return Ok(None) };
+        Ok(Some(match update {
+            Update::Compact(base) => {
+                self.writer.remove_below(disk, base.index)?;
+                Completed::Compacted(base)
+            }
+            Update::Install { base, segment, generation } => {
+                self.writer.remove_before(disk, segment)?;
+                self.writer.remove_below(disk, base.index)?;
+                self.durable = self.durable.max(base.index);
+                self.phase = Phase::Idle;
+                self.begin(disk)?;
+                Completed::Installed { generation }
+            }
+            Update::Recovered => Completed::Recovered,
+            Update::Adopt(cluster) => Completed::Adopted(cluster),
+        }))
+    }
+
+    fn write_slot(&mut self, disk: &mut impl Disk, step: usize, group: Group) -> Result<(), DiskError> {
         let value = group.hard_state.expect("a group is written to the slots for its hard state");
         let file = self.hard_state.write(disk, step, &value)?;
         self.phase = Phase::Slot { ticket: disk.sync(&[file], false), step, group };
-        Ok(None)
+        Ok(())
     }
 
-    fn write_records(&mut self, disk: &mut impl Disk, group: Group) -> Result<Option<Batch>, DiskError> {
-        let change = group.change.expect("a group is written to the log for its change");
-        let last = Index(change.first.previous().0 + change.records.len() as u64);
-        let (file, new) = self.writer.write(disk, change.first, change.chain_before, &change.records)?;
-        self.phase = Phase::Records { ticket: disk.sync(&[file], new), batch: group.batch, last };
-        Ok(None)
+    fn write_records(&mut self, disk: &mut impl Disk, group: Group) -> Result<(), DiskError> {
+        let Change { first, chain_before, records } = group.change.expect("a group is written for its change");
+        let last = Index(first.previous().0 + records.len() as u64);
+        let chain = records.last().map_or(chain_before, |record| record.chain);
+        let (file, new) = self.writer.write(disk, first, chain_before, &records)?;
+        self.phase = Phase::Records { ticket: disk.sync(&[file], new), batch: group.batch, last, chain };
+        Ok(())
     }
 
-    /// A group is durable: begins the next one or, when there is none, leaves word on the disk that all of the log is.
-    fn done(&mut self, disk: &mut impl Disk, batch: Batch, last: Option<Index>) -> Result<Option<Batch>, DiskError> {
-        if let Some(last) = last {
-            self.durable = match &self.queued.change {
-                Some(change) => last.min(change.first.previous()),
-                None => last,
-            };
+    /// A group's records are durable: the next records say so or, if none follow at once, a mark does.
+    fn records_done(
+        &mut self,
+        disk: &mut impl Disk,
+        batch: Batch,
+        last: Index,
+        chain: u64,
+    ) -> Result<Completed, DiskError> {
+        let queued = self.queue.iter().filter_map(|step| match step {
+            Step::Group(group) => group.change.as_ref().map(|change| change.first.previous()),
+            Step::Install { keeps_suffix, .. } => (!keeps_suffix).then_some(Index(0)),
+        });
+        self.durable = queued.fold(last, Index::min);
+        if !matches!(self.queue.front(), Some(Step::Group(Group { hard_state: None, .. }))) {
+            self.writer.write_mark(disk, last, chain)?;
         }
         self.begin(disk)?;
-        if last.is_some() && matches!(self.phase, Phase::Idle) {
-            self.writer.write_mark(disk, &self.chains)?;
-        }
-        Ok(Some(batch))
+        Ok(Completed::Batch(batch))
+    }
+
+    fn is_installing(&self) -> bool {
+        matches!(self.phase, Phase::Installing) || self.queue.iter().any(|step| matches!(step, Step::Install { .. }))
     }
 
     fn check(&self) -> Result<(), LogError> {

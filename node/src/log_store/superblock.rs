@@ -33,10 +33,20 @@ pub struct Superblock {
     pub epoch: u64,
     /// Where the log begins.
     pub base: Base,
+    /// The number of the first segment that belongs to the log. What older segments hold is void.
+    pub segment: u64,
     /// A durable part of the log was found corrupt: the node neither votes nor campaigns until it has it again.
     pub recovering: bool,
     /// The database is the file `db-<generation>`.
     pub generation: u64,
+}
+
+impl Superblock {
+    /// That of a disk which was just formatted.
+    pub(super) fn new(node: NodeId) -> Self {
+        let (cluster, base) = (ClusterId::NONE, Base::default());
+        Superblock { cluster, node, epoch: 0, base, segment: 1, recovering: false, generation: 0 }
+    }
 }
 
 /// The position before the first entry of the log: all zero until the log is compacted.
@@ -51,7 +61,7 @@ pub struct Base {
 }
 
 /// The slots of the superblock.
-pub(super) const SUPERBLOCK: Kind = Kind { files: ["superblock-a", "superblock-b"], magic: *b"LSSB" };
+pub(super) const SUPERBLOCK: Kind = Kind { files: ["superblock-a", "superblock-b"], magic: *b"LSSB", version: 2 };
 
 /// The slots of the hard state.
-pub(super) const HARD_STATE: Kind = Kind { files: ["hard-state-a", "hard-state-b"], magic: *b"LSHS" };
+pub(super) const HARD_STATE: Kind = Kind { files: ["hard-state-a", "hard-state-b"], magic: *b"LSHS", version: 1 };

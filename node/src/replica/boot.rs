@@ -7,23 +7,29 @@
 use std::collections::VecDeque;
 
 use super::apply::Applier;
+use super::copies::{self, Copies};
+use super::members::Changes;
 use super::peers::Peers;
+use super::reads::Reads;
+use super::receive::Receive;
 use super::requests::Requests;
 use super::{Options, Replica, Stop};
 use crate::event::Event;
 use crate::host::{Host, Input, Outcome, Work};
-use crate::log_store::{self, Opened};
+use crate::log_store::{self, BootError, Opened};
 use crate::prove;
-use crate::raft::{self, Batch, Index, Raft, Rules, Term};
+use crate::raft::{self, Batch, Configuration, Index, Position, Raft, Rules, Term};
 use crate::state_machine::{self, Fatal, StateMachine};
 
 /// Reads the disk and builds a replica that has said nothing yet.
 pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
     let opened = log_store::open(host).await?;
     let database = format!("db-{}", opened.superblock.generation);
+    copies::remove_leftovers(host, opened.superblock.generation).map_err(BootError::from)?;
     prove::prove(host, &format!("{database}-wal")).await?;
-    let state_machine = open_database(host, database, &options, rules.clone()).await?;
+    let state_machine = open_database(host, database.clone(), &options, rules.clone()).await?;
     agree(&opened, &state_machine)?;
+    let executed = executed_configuration(&state_machine)?;
     host.record(Event::Booted {
         id: opened.superblock.node,
         epoch: opened.superblock.epoch,
@@ -34,7 +40,19 @@ pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rule
     if let Some(from) = opened.torn {
         host.record(Event::TornTail { from });
     }
-    Ok(replica(host, opened, state_machine, options, rules))
+    if let Some(corruption) = &opened.corruption {
+        host.record(Event::Corrupt { what: corruption.to_string() });
+    }
+    Ok(replica(host, opened, database, state_machine, executed, options, rules))
+}
+
+/// The newest configuration that the database executed, and its index.
+fn executed_configuration<R: Rules>(state_machine: &StateMachine<R>) -> Result<(Index, Configuration), Stop> {
+    let Some((index, payload)) = state_machine.membership()? else { return Ok(Default::default()) };
+    let configuration = Configuration::decode(&payload);
+    let contradiction =
+        |error| Stop::Contradiction(format!("the configuration of entry {index} in the database: {error}"));
+    Ok((index, configuration.map_err(contradiction)?))
 }
 
 /// Opening reads the whole database: it is a job like any other, so that it takes its time in the simulation too.
@@ -56,17 +74,21 @@ async fn open_database<H: Host, R: Rules>(
     }
 }
 
-/// The database holds a prefix of the log: entries are executed only when they are durable in the log.
+/// The database has executed what the log forgot, and a part of what it holds: entries are executed only when they are
+/// durable in the log. Only where the log lost a part may it end before that.
 fn agree<R: Rules>(opened: &Opened, state_machine: &StateMachine<R>) -> Result<(), Stop> {
-    let applied = state_machine.applied();
-    let logged = match applied.index.0.checked_sub(1) {
-        None => return Ok(()),
-        Some(place) => opened.entries.get(place as usize).map(raft::Entry::position),
+    let (applied, base) = (state_machine.applied(), opened.superblock.base);
+    let base = Position { term: base.term, index: base.index };
+    let logged = match applied.index.0.checked_sub(base.index.0) {
+        None => None,
+        Some(0) => Some(base),
+        Some(place) => opened.entries.get(place as usize - 1).map(raft::Entry::position),
     };
-    if logged == Some(applied) {
+    let lost = opened.superblock.recovering && logged.is_none() && applied.index > base.index;
+    if logged == Some(applied) || lost {
         return Ok(());
     }
-    let found = logged.map_or("ends before it".into(), |position| format!("has {position} there"));
+    let found = logged.map_or("does not reach it".into(), |position| format!("has {position} there"));
     Err(Stop::Contradiction(format!(
         "the database has executed entry {applied} but the log {found}; one of the two files is not this node's own"
     )))
@@ -75,7 +97,9 @@ fn agree<R: Rules>(opened: &Opened, state_machine: &StateMachine<R>) -> Result<(
 fn replica<H: Host, R: Rules>(
     host: &mut H,
     opened: Opened,
+    database: String,
     state_machine: StateMachine<R>,
+    configuration: (Index, Configuration),
     options: Options,
     rules: R,
 ) -> Replica<R> {
@@ -93,18 +117,26 @@ fn replica<H: Host, R: Rules>(
         promote_lag: options.promote_lag,
         lease_ticks: 0,
     };
-    let peers = Peers::new(superblock.cluster, superblock.node, superblock.epoch, &opened.entries);
+    let mut peers = Peers::new(superblock.cluster, superblock.node, superblock.epoch, &configuration.1);
+    peers.follow(&opened.entries);
     let saved = raft::Saved {
         hard_state: opened.hard_state,
+        base: Position { term: superblock.base.term, index: superblock.base.index },
+        configuration,
         entries: opened.entries,
         applied: state_machine.applied().index,
-        ..raft::Saved::default()
+        recovering: superblock.recovering,
     };
     Replica {
         peers,
-        raft: Raft::new(core, superblock.node, saved, rules),
+        raft: Raft::new(core, superblock.node, saved, rules.clone()),
         log,
         requests: Requests::default(),
+        reads: Reads::new(database),
+        changes: Changes::default(),
+        copies: Copies::default(),
+        receive: Receive::default(),
+        rules,
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),
         durable: Batch(0),

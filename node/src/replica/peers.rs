@@ -8,16 +8,32 @@ use crate::host::Host;
 use crate::log_store::ClusterId;
 use crate::raft::{Body, Configuration, Entry, EntryKind, Index, Message, NodeId};
 use crate::sqlite::Digest;
-use crate::wire::{self, Peer};
+use crate::wire::{self, Content, Part, Peer};
 
 /// What an envelope holds for this boot of this node.
 pub(super) enum Opened {
     /// A message.
     Message(NodeId, Message),
+    /// A part of a copy of the database.
+    Copy(NodeId, Part),
     /// Nothing: it was meant for an earlier boot, and its sender does not know of this one.
     Outdated(NodeId),
     /// Nothing, and nobody needs to be told.
     Nothing,
+}
+
+/// An envelope that was opened.
+pub(super) struct Envelope {
+    /// The peer that sent it in a newer boot than it was known in.
+    pub(super) rebooted: Option<NodeId>,
+    /// The cluster that this node was made a part of by it.
+    pub(super) adopted: Option<ClusterId>,
+    /// What it holds.
+    pub(super) opened: Opened,
+}
+
+impl Envelope {
+    const EMPTY: Envelope = Envelope { rebooted: None, adopted: None, opened: Opened::Nothing };
 }
 
 /// What a node knows of the others.
@@ -34,9 +50,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, log: &[Entry]) -> Self {
+    pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, configuration: &Configuration) -> Self {
         let mut peers = Peers { cluster, id, epoch, addresses: BTreeMap::new(), epochs: BTreeMap::new(), digest: None };
-        peers.follow(log);
+        peers.learn(configuration);
         peers
     }
 
@@ -44,10 +60,15 @@ impl Peers {
     pub(super) fn follow(&mut self, entries: &[Entry]) {
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Configuration) {
             if let Ok(configuration) = Configuration::decode(&entry.payload) {
-                let address = |id| Some((id, configuration.address(id)?.to_owned()));
-                self.addresses.extend(configuration.members().into_iter().filter_map(address));
+                self.learn(&configuration);
             }
         }
+    }
+
+    /// Learns the addresses in a configuration.
+    pub(super) fn learn(&mut self, configuration: &Configuration) {
+        let address = |id| Some((id, configuration.address(id)?.to_owned()));
+        self.addresses.extend(configuration.members().into_iter().filter_map(address));
     }
 
     pub(super) fn address(&self, id: NodeId) -> Option<String> {
@@ -61,12 +82,12 @@ impl Peers {
 
     /// Sends a message. A peer without a known address cannot be reached; it will be once a configuration names it.
     pub(super) fn send<H: Host>(&self, host: &mut H, to: NodeId, message: Message) {
-        self.post(host, to, Some(message));
+        self.post(host, to, Content::Raft(message));
     }
 
     /// Tells a peer of this boot. Until it knows, whatever it sends is meant for an earlier one and dropped here.
     pub(super) fn greet<H: Host>(&self, host: &mut H, to: NodeId) {
-        self.post(host, to, None);
+        self.post(host, to, Content::Greeting);
     }
 
     /// Tells everybody else of this boot.
@@ -74,9 +95,10 @@ impl Peers {
         self.addresses.keys().filter(|peer| **peer != self.id).for_each(|peer| self.greet(host, *peer));
     }
 
-    fn post<H: Host>(&self, host: &mut H, to: NodeId, message: Option<Message>) {
+    /// Sends anything.
+    pub(super) fn post<H: Host>(&self, host: &mut H, to: NodeId, content: Content) {
         let Some(address) = self.addresses.get(&to) else { return };
-        let acknowledges = message.as_ref().is_some_and(|message| matches!(message.body, Body::Appended { .. }));
+        let acknowledges = matches!(content, Content::Raft(Message { body: Body::Appended { .. }, .. }));
         let frame = Peer {
             cluster: self.cluster,
             from: self.id,
@@ -84,22 +106,33 @@ impl Peers {
             from_epoch: self.epoch,
             to_epoch: self.epochs.get(&to).copied().unwrap_or(0),
             digest: if acknowledges { self.digest } else { None },
-            message,
+            content,
         };
         host.send(address, wire::encode(&frame));
     }
 
     /// Opens an envelope. What is damaged, meant for somebody else, or from an earlier boot is nothing.
-    pub(super) fn open(&mut self, bytes: &Bytes) -> Opened {
-        let Ok(frame) = wire::decode::<Peer>(bytes) else { return Opened::Nothing };
+    ///
+    /// A node that belongs to no cluster belongs to the first one that knows its id: nobody does whom it was not told.
+    pub(super) fn open(&mut self, bytes: &Bytes) -> Envelope {
+        let Ok(frame) = wire::decode::<Peer>(bytes) else { return Envelope::EMPTY };
         let newest = self.epochs.get(&frame.from).copied().unwrap_or(0);
-        if frame.cluster != self.cluster || frame.to != self.id || frame.from_epoch < newest {
-            return Opened::Nothing;
+        let joins = self.cluster == ClusterId::NONE && frame.cluster != ClusterId::NONE;
+        if frame.to != self.id || frame.from_epoch < newest || (frame.cluster != self.cluster && !joins) {
+            return Envelope::EMPTY;
         }
+        self.cluster = frame.cluster;
         self.epochs.insert(frame.from, frame.from_epoch);
-        if frame.to_epoch != 0 && frame.to_epoch != self.epoch {
-            return Opened::Outdated(frame.from);
+        let opened = match frame.content {
+            _ if frame.to_epoch != 0 && frame.to_epoch != self.epoch => Opened::Outdated(frame.from),
+            Content::Raft(message) => Opened::Message(frame.from, message),
+            Content::Copy(part) => Opened::Copy(frame.from, part),
+            Content::Greeting => Opened::Nothing,
+        };
+        Envelope {
+            rebooted: (newest > 0 && frame.from_epoch > newest).then_some(frame.from),
+            adopted: joins.then_some(frame.cluster),
+            opened,
         }
-        frame.message.map_or(Opened::Nothing, |message| Opened::Message(frame.from, message))
     }
 }

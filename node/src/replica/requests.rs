@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Replica, answer};
-use crate::api::{Batch, Command as Asked, Error, Reply, Request, Response};
+use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Request, Response, SessionError, SessionSequence};
 use crate::host::{Broken, CallId, Host, RequestId};
 use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Role, Rules, Term};
-use crate::state_machine::Command;
+use crate::state_machine::{Command, Registration};
 use crate::wire::{self, Malformed};
 
 /// The most statements of one request. Each has a result, and the answer must fit a frame.
 const STATEMENTS_MAX: usize = 10_000;
+
+/// The greatest sequence number in a session. SQLite's integers are signed.
+const SEQUENCE_MAX: u64 = i64::MAX as u64;
 
 /// The requests that wait.
 #[derive(Default)]
@@ -37,8 +40,30 @@ impl<R: Rules> Replica<R> {
         if let Err(reason) = acceptable(&asked.request, bytes.len(), self.options.request_bytes_max) {
             return answer(host, id, &Err(Error::Refused(reason)));
         }
-        if self.raft.role() == Role::Leader {
-            return self.propose(host, id, asked.request);
+        let leads = self.raft.role() == Role::Leader;
+        match asked.request.command {
+            Asked::Query(batch, ReadLevel::None) => return self.reads.local(id, batch),
+            Asked::Query(batch, ReadLevel::Weak) if leads => return self.reads.local(id, batch),
+            Asked::Query(batch, ReadLevel::Linearizable) => {
+                let read = self.reads.linearizable(id, batch);
+                return self.raft.step(raft::Input::Read { id: read });
+            }
+            Asked::Members => return self.tell_members(host, id),
+            Asked::Change(changes) if leads => return self.change_members(host, id, changes),
+            Asked::Transfer(to) if leads => return self.transfer(host, id, &to),
+            Asked::Execute(batch) if leads => {
+                let (kind, payload) = self.statements(host, asked.request.session, batch, false);
+                return self.propose(id, kind, payload);
+            }
+            Asked::Query(batch, _) if leads => {
+                let (kind, payload) = self.statements(host, asked.request.session, batch, true);
+                return self.propose(id, kind, payload);
+            }
+            Asked::Register if leads => {
+                let registration = Registration { lifetime: self.options.session_entries };
+                return self.propose(id, EntryKind::Session, registration.encode());
+            }
+            _ => {}
         }
         let leader = self.raft.leader().and_then(|leader| self.peers.address(leader));
         match leader {
@@ -50,17 +75,23 @@ impl<R: Rules> Replica<R> {
         }
     }
 
-    fn propose<H: Host>(&mut self, host: &mut H, id: RequestId, request: Request) {
-        let (batch, read_only): (Batch, bool) = match request.command {
-            Asked::Execute(batch) => (batch, false),
-            Asked::Query(batch, _) => (batch, true),
-        };
+    fn propose(&mut self, id: RequestId, kind: EntryKind, payload: Bytes) {
+        let proposal = self.requests.proposal();
+        self.requests.proposed.insert(proposal, id);
+        self.raft.step(raft::Input::Propose { id: proposal, kind, payload });
+    }
+
+    /// An entry of statements.
+    fn statements<H: Host>(
+        &mut self,
+        host: &mut H,
+        session: Option<SessionSequence>,
+        batch: Batch,
+        read_only: bool,
+    ) -> (EntryKind, Bytes) {
         let time_us = self.applier.entry_time(host.wall());
         let seed = host.entropy("entry.seed");
-        let command = Command { time_us, seed, session: request.session, batch, read_only };
-        let proposal = ProposalId(self.requests.number());
-        self.requests.proposed.insert(proposal, id);
-        self.raft.step(raft::Input::Propose { id: proposal, kind: EntryKind::Data, payload: command.encode() });
+        (EntryKind::Data, Command { time_us, seed, session, read_only, batch }.encode())
     }
 }
 
@@ -68,6 +99,11 @@ impl Requests {
     fn number(&mut self) -> u64 {
         self.count += 1;
         self.count
+    }
+
+    /// The number of the next proposal.
+    pub(super) fn proposal(&mut self) -> ProposalId {
+        ProposalId(self.number())
     }
 
     fn pass_on<H: Host>(&mut self, host: &mut H, id: RequestId, leader: &str, bytes: Bytes) {
@@ -116,11 +152,11 @@ impl Requests {
         &mut self,
         host: &mut H,
         place: Position,
-        results: Option<Vec<crate::api::StatementResult>>,
+        reply: Option<Result<Reply, SessionError>>,
     ) {
         let Some((term, id)) = self.waiting.remove(&place.index) else { return };
-        let response: Response = match results {
-            Some(results) if term == place.term => Ok(Reply { index: place.index.0, term: place.term.0, results }),
+        let response: Response = match reply {
+            Some(reply) if term == place.term => reply.map_err(Error::Session),
             _ => Err(Error::NotLeader { leader: None }),
         };
         answer(host, id, &response);
@@ -136,11 +172,23 @@ impl Requests {
 
 /// Whether a request of so many bytes can be taken on at all, whatever the state of the cluster.
 fn acceptable(request: &Request, bytes: usize, bytes_max: usize) -> Result<(), String> {
-    let (Asked::Execute(batch) | Asked::Query(batch, _)) = &request.command;
-    let statements = batch.statements.len();
-    if request.session.is_some() {
-        return Err("this node does not keep client sessions; send the request without one".into());
+    if let Some(SessionSequence { sequence, done_below, .. }) = request.session {
+        if !(1..=SEQUENCE_MAX).contains(&sequence) {
+            return Err(format!("the sequence number {sequence} is impossible; count requests from 1"));
+        }
+        if done_below > sequence {
+            return Err(format!("the request {sequence} says that it is not asked for: done_below is {done_below}"));
+        }
     }
+    let statements = match (&request.command, request.session) {
+        (Asked::Register, None) => return Ok(()),
+        (Asked::Register, Some(_)) => return Err("a session is registered without being in one".into()),
+        (Asked::Members | Asked::Change(_) | Asked::Transfer(_), None) => return Ok(()),
+        (Asked::Members | Asked::Change(_) | Asked::Transfer(_), Some(_)) => {
+            return Err("what concerns the members is asked without a session".into());
+        }
+        (Asked::Execute(batch) | Asked::Query(batch, _), _) => batch.statements.len(),
+    };
     if statements == 0 {
         return Err("the request holds no statement; send at least one".into());
     }
@@ -161,6 +209,22 @@ fn refuse_malformed<H: Host>(host: &mut H, id: RequestId, malformed: Malformed) 
 mod tests {
     use super::*;
     use crate::api::{SqlError, Statement};
+
+    #[test]
+    fn a_request_that_no_session_can_hold_is_refused() {
+        let batch = Batch { statements: vec![Statement::new("SELECT 1")], atomic: true };
+        let told = |command: &Asked, sequence, done_below| {
+            let session = Some(SessionSequence { session: 5, sequence, done_below });
+            acceptable(&Request { session, command: command.clone() }, 1, 1)
+        };
+        let execute = Asked::Execute(batch);
+        assert_eq!(told(&execute, 1, 1), Ok(()));
+        assert_eq!(told(&execute, SEQUENCE_MAX, 0), Ok(()));
+        assert!(told(&execute, 0, 0).is_err() && told(&execute, SEQUENCE_MAX + 1, 1).is_err());
+        assert!(told(&execute, 1, 2).is_err(), "it would be forgotten before it is executed");
+        assert!(told(&Asked::Register, 1, 1).is_err());
+        assert_eq!(acceptable(&Request { session: None, command: Asked::Register }, 1, 1), Ok(()));
+    }
 
     #[test]
     fn the_longest_answer_to_the_longest_request_fits_a_frame() {

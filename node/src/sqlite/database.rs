@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -42,6 +42,8 @@ pub struct Database {
     random: RandomSource,
     clock: ClockVfs,
     wal_frames: Arc<AtomicU32>,
+    /// How often it was looked whether the statements of an entry take too long.
+    looks: Arc<AtomicU64>,
 }
 
 /// Begins every statement of Lockstep's own that is cached. User statements that begin so are refused, so that none of
@@ -66,6 +68,17 @@ impl Database {
     /// When the VFS is unknown, the file is not a database, or WAL mode is impossible on its disk.
     pub fn open(vfs: &SqliteVfs, file: &str, options: Options) -> Result<Database, OpenError> {
         Self::connect(&vfs.name, &format!("{}{file}", vfs.prefix), options, |connection| lay_out(connection, options))
+    }
+
+    /// Opens a database for reading beside the connection that writes it: every statement that would write fails.
+    ///
+    /// # Errors
+    /// When the VFS is unknown, or the file is not a database.
+    pub fn open_reader(vfs: &SqliteVfs, file: &str, options: Options) -> Result<Database, OpenError> {
+        Self::connect(&vfs.name, &format!("{}{file}", vfs.prefix), options, |connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            connection.pragma_update(None, "query_only", true)
+        })
     }
 
     /// Creates a database in memory that behaves as one on a disk does, for those who execute statements beside a node.
@@ -98,7 +111,8 @@ impl Database {
             Ok(())
         };
         connection.wal_hook(Some(count))?;
-        Ok(Database { connection, tracker, authorizer, random, clock, wal_frames })
+        let looks = Arc::new(AtomicU64::new(0));
+        Ok(Database { connection, tracker, authorizer, random, clock, wal_frames, looks })
     }
 
     /// Sets what "now" and the random functions give from here on. Without a time, "now" is the machine's.
@@ -108,6 +122,7 @@ impl Database {
             None => self.clock.unpin(),
         }
         self.random.seed(seed);
+        self.looks.store(0, Ordering::Relaxed);
     }
 
     /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked by the authorizer. `before`
@@ -141,6 +156,16 @@ impl Database {
         over: impl FnMut() -> bool + Send + 'static,
     ) -> rusqlite::Result<()> {
         self.connection.progress_handler(instructions, Some(over))
+    }
+
+    /// Has statements fail as interrupted once the instructions since [`Database::begin_entry`] are more than
+    /// `instructions` times `looks_max`. This is for readers: on a replica it would make a difference.
+    ///
+    /// # Errors
+    /// None is known.
+    pub fn limit_each_entry(&mut self, instructions: i32, looks_max: u64) -> rusqlite::Result<()> {
+        let looks = self.looks.clone();
+        self.interrupt_when(instructions, move || looks.fetch_add(1, Ordering::Relaxed) >= looks_max)
     }
 
     /// Follows the changes of rows.

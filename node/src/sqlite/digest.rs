@@ -1,4 +1,5 @@
-//! The content digest: a sum of hashes, one for each row, each object of the schema and each AUTOINCREMENT counter.
+//! The content digest: a sum of hashes, one for each row of the user's and of client sessions, each object of the user's
+//! schema and each AUTOINCREMENT counter.
 //!
 //! A sum does not depend on order, so a changed row costs two hashes: one subtracted, one added (AdHash, Bellare and
 //! Micciancio 1997). The hash is not cryptographic: it tells replicas that went apart from ones that did not, not an
@@ -13,7 +14,7 @@ use super::{Digest, is_internal, schema};
 /// The three sums that make up a digest. Sums wrap at 2^128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
-    /// Over all rows of the user's tables.
+    /// Over all rows of the user's tables and of client sessions.
     pub rows: u128,
     /// Over the rows of `sqlite_schema` that are not Lockstep's own. Their rowids count: they are the order in which a
     /// query of `sqlite_schema` sees them.
@@ -42,14 +43,14 @@ pub fn scan(connection: &Connection) -> rusqlite::Result<Digest> {
     .digest())
 }
 
-/// The sum over all rows of the user's tables.
+/// The sum over all rows of the user's tables and of client sessions.
 ///
 /// # Errors
 /// What SQLite reports.
 pub(crate) fn scan_rows(connection: &Connection) -> rusqlite::Result<u128> {
     let mut sum = 0u128;
     let mut row_hash = RowHash::default();
-    for table in schema::tables(connection)? {
+    for table in schema::hashed_tables(connection)? {
         let mut statement = connection.prepare(&table.select())?;
         let width = statement.column_count();
         let mut rows = statement.query([])?;

@@ -13,6 +13,7 @@
 
 mod authorizer;
 mod clock_vfs;
+pub mod copy;
 pub mod database;
 pub mod digest;
 pub mod dump;
@@ -34,9 +35,12 @@ impl std::fmt::Display for Digest {
     }
 }
 
-/// Tables whose names begin like this are Lockstep's own: users can neither read nor write them, and they are part of
-/// neither digest nor dump.
+/// Tables whose names begin like this are Lockstep's own: users can neither read nor write them, and no dump shows them.
+/// Of their rows only those of client sessions are part of the digest ([`SESSION_TABLES`]).
 pub const INTERNAL_PREFIX: &str = "_lockstep_";
+
+/// The tables of client sessions: replicas that differ in them will differ in what they execute.
+pub const SESSION_TABLES: [&str; 2] = ["_lockstep_sessions", "_lockstep_outcomes"];
 
 /// Whether a name is of [`INTERNAL_PREFIX`]. SQLite's names do not distinguish case.
 pub fn is_internal(name: &str) -> bool {

@@ -1,12 +1,12 @@
-//! The shape of the user's tables, and what a schema may not contain.
+//! The shape of tables, and what a user's schema may not contain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
-use super::is_internal;
+use super::{SESSION_TABLES, is_internal};
 
-/// A table of the user's.
+/// A table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableShape {
     /// Its name.
@@ -50,8 +50,25 @@ impl TableShape {
 /// # Errors
 /// What SQLite reports, or that all three names of a table's rowid are hidden.
 pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableShape>> {
+    shapes(connection, |name| !is_internal(name))
+}
+
+/// The tables whose rows are part of the digest: the user's and those of client sessions.
+///
+/// # Errors
+/// As for [`tables`].
+pub fn hashed_tables(connection: &Connection) -> rusqlite::Result<Vec<TableShape>> {
+    shapes(connection, is_hashed)
+}
+
+/// Whether the rows of a table of this name are part of the digest.
+pub fn is_hashed(name: &str) -> bool {
+    !is_internal(name) || SESSION_TABLES.contains(&name)
+}
+
+fn shapes(connection: &Connection, is_wanted: impl Fn(&str) -> bool) -> rusqlite::Result<Vec<TableShape>> {
     let mut tables = names(connection)?;
-    tables.retain(|(name, _)| !is_internal(name));
+    tables.retain(|(name, _)| is_wanted(name));
     tables.into_iter().map(|(name, without_rowid)| shape(connection, name, without_rowid)).collect()
 }
 

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ffi};
 
 use super::digest::RowHash;
-use super::is_internal;
+use super::schema;
 
 /// Follows the changes of a connection's rows.
 ///
@@ -90,7 +90,7 @@ unsafe extern "C" fn on_change(
 /// Whether the rows of a table are part of the digest through the hook. `sqlite_sequence` is read whole instead.
 fn is_hashed(table: &CStr) -> bool {
     let Ok(name) = table.to_str() else { return true };
-    !is_internal(name) && !name.as_bytes().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"sqlite_"))
+    schema::is_hashed(name) && !name.as_bytes().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"sqlite_"))
 }
 
 type GetColumn = unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqlite3_value) -> c_int;

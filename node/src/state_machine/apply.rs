@@ -6,8 +6,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::execute::{self, RESULT_BYTES_MAX};
 use super::fatal::{Failure, Fatal, refused, shortened};
-use super::{Command, State, StateMachine, has_sequence, schema_version, store};
-use crate::api::{SqlError, Statement, StatementResult};
+use super::sessions::{self, Admission};
+use super::{Command, DecodeError, Registration, State, StateMachine, has_sequence, schema_version, store};
+use crate::api::{Reply, SessionError, SqlError, Statement, StatementResult};
 use crate::raft::{Entry, EntryKind, Position, Rule, Rules};
 use crate::sqlite::{Digest, digest};
 
@@ -18,8 +19,9 @@ pub struct Applied {
     pub position: Position,
     /// The digest of the contents after it.
     pub digest: Digest,
-    /// The results of an entry of statements, as in [`Reply::results`](crate::api::Reply::results).
-    pub results: Option<Vec<StatementResult>>,
+    /// What the client is told of its entry; `None` if the entry is no client's. Where it had been executed before, this is
+    /// the reply of that execution.
+    pub reply: Option<Result<Reply, SessionError>>,
     /// [`entry_hash`] of the entry.
     pub entry_hash: u64,
 }
@@ -31,6 +33,12 @@ pub fn entry_hash(entry: &Entry) -> u64 {
     hash.update(&[entry.kind as u8]);
     hash.update(&entry.payload);
     hash.digest()
+}
+
+/// What an entry of a client asks.
+enum Asked {
+    Execute(Command),
+    Register(Registration),
 }
 
 /// A statement among those that are applied together: the entry's place and its own place in the entry, from 0.
@@ -68,11 +76,11 @@ impl<R: Rules> StateMachine<R> {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        let commands = entries.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+        let asked = entries.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
         let before = self.state;
         let mut breakers = Breakers::new();
         loop {
-            match self.attempt(entries, &commands, &breakers) {
+            match self.attempt(entries, &asked, &breakers) {
                 Ok(applied) => return Ok(applied),
                 Err(Interruption::Fatal(fatal)) => return Err(fatal),
                 Err(Interruption::Lost(place, error)) => {
@@ -87,14 +95,18 @@ impl<R: Rules> StateMachine<R> {
     fn attempt(
         &mut self,
         entries: &[Entry],
-        commands: &[Option<Command>],
+        asked: &[Option<Asked>],
         breakers: &Breakers,
     ) -> Result<Vec<Applied>, Interruption> {
         self.begin()?;
         let mut applied = Vec::with_capacity(entries.len());
-        for (place, (entry, command)) in entries.iter().zip(commands).enumerate() {
-            let results = match command {
-                Some(command) => Some(self.execute(place, command, entries.len() == 1, breakers)?),
+        for (place, (entry, asked)) in entries.iter().zip(asked).enumerate() {
+            let reply = match asked {
+                Some(Asked::Execute(command)) => {
+                    let unit = Unit::new(place, entries.len() == 1, command, breakers);
+                    Some(self.execute_once(entry.position(), command, unit)?)
+                }
+                Some(Asked::Register(registration)) => Some(Ok(self.register(entry.position(), *registration)?)),
                 None => None,
             };
             if entry.kind == EntryKind::Configuration {
@@ -104,36 +116,52 @@ impl<R: Rules> StateMachine<R> {
             self.refresh_sums()?;
             self.state.applied = entry.position();
             let digest = self.state.sums.digest();
-            applied.push(Applied { position: entry.position(), digest, results, entry_hash: entry_hash(entry) });
+            applied.push(Applied { position: entry.position(), digest, reply, entry_hash: entry_hash(entry) });
         }
         store::save(&self.database, &self.state.stored()).map_err(Fatal::own("storing the applied position"))?;
         self.own("/*lockstep*/ COMMIT", "committing a transaction")?;
         Ok(applied)
     }
 
-    /// Runs the statements of an entry. The whole of an atomic batch is one unit, otherwise each statement is one.
-    /// `alone` says that the transaction holds no other entry.
-    fn execute(
+    fn register(&mut self, position: Position, registration: Registration) -> Result<Reply, Fatal> {
+        sessions::register(&self.database, position.index, registration.lifetime)
+            .map_err(Fatal::own("registering a session"))?;
+        self.state.sums.rows = self.database.tracker().rows();
+        Ok(Reply { index: position.index.0, term: position.term.0, results: Vec::new() })
+    }
+
+    /// Executes an entry, unless its session says that it was executed before or must not be.
+    fn execute_once(
         &mut self,
-        place: usize,
+        position: Position,
         command: &Command,
-        alone: bool,
-        breakers: &Breakers,
-    ) -> Result<Vec<StatementResult>, Interruption> {
+        unit: Unit<'_>,
+    ) -> Result<Result<Reply, SessionError>, Interruption> {
+        let Position { index, term } = position;
+        let reply = |results| Reply { index: index.0, term: term.0, results };
+        let Some(session) = command.session else { return Ok(Ok(reply(self.execute(command, unit)?))) };
+        let hash = command.content_hash();
+        let admission =
+            sessions::admit(&self.database, index, session, hash).map_err(Fatal::own("reading a session"))?;
+        let (answer, new) = match admission {
+            Admission::Refused(error) => return Ok(Err(error)),
+            Admission::Executed(answer) => (answer, false),
+            // Nothing may have been written before: a unit that is alone undoes the whole transaction when it fails.
+            Admission::New => (Ok(reply(self.execute(command, unit)?)), true),
+        };
+        let new = answer.as_ref().ok().filter(|_| new).map(|reply| (hash, reply));
+        sessions::keep(&self.database, index, session, new).map_err(Fatal::own("keeping an outcome"))?;
+        self.state.sums.rows = self.database.tracker().rows();
+        Ok(answer)
+    }
+
+    /// Runs the statements of an entry. The whole of an atomic batch is one unit, otherwise each statement is one.
+    fn execute(&mut self, command: &Command, mut unit: Unit<'_>) -> Result<Vec<StatementResult>, Interruption> {
         self.state.time_us = self.state.time_us.max(command.time_us);
         let now = (!self.rules.breaks(Rule::PinClock)).then_some(self.state.time_us);
         self.database.begin_entry(now, command.seed);
         let statements = &command.batch.statements;
-        let size = if command.batch.atomic { statements.len() } else { 1 };
-        let mut unit = Unit {
-            place,
-            read_only: command.read_only,
-            alone: alone && size >= statements.len(),
-            breakers,
-            budget: RESULT_BYTES_MAX,
-            results: Vec::new(),
-        };
-        for statements in statements.chunks(size.max(1)) {
+        for statements in statements.chunks(unit_size(command).max(1)) {
             self.run_unit(&mut unit, statements)?;
         }
         Ok(unit.results)
@@ -274,15 +302,36 @@ struct Unit<'a> {
     results: Vec<StatementResult>,
 }
 
+impl<'a> Unit<'a> {
+    /// Of the entry at a place. `alone` says that the transaction holds no other entry.
+    fn new(place: usize, alone: bool, command: &Command, breakers: &'a Breakers) -> Unit<'a> {
+        Unit {
+            place,
+            read_only: command.read_only,
+            alone: alone && unit_size(command) >= command.batch.statements.len(),
+            breakers,
+            budget: RESULT_BYTES_MAX,
+            results: Vec::new(),
+        }
+    }
+}
+
+/// How many of a command's statements succeed or fail as one.
+fn unit_size(command: &Command) -> usize {
+    if command.batch.atomic { command.batch.statements.len() } else { 1 }
+}
+
 const EXHAUSTED: &str =
     "a counter of 9223372036854775807 in sqlite_sequence is refused: no row could be inserted after it";
 
-fn decode(entry: &Entry) -> Result<Option<Command>, Fatal> {
-    if entry.kind != EntryKind::Data {
-        return Ok(None);
+fn decode(entry: &Entry) -> Result<Option<Asked>, Fatal> {
+    let unreadable = |error: DecodeError| Fatal::Entry { position: entry.position(), reason: error.to_string() };
+    match entry.kind {
+        EntryKind::Data => Command::decode(&entry.payload).map(|command| Some(Asked::Execute(command))),
+        EntryKind::Session => Registration::decode(&entry.payload).map(|asked| Some(Asked::Register(asked))),
+        EntryKind::Noop | EntryKind::Configuration | EntryKind::Digest => Ok(None),
     }
-    let unreadable = |error: super::DecodeError| Fatal::Entry { position: entry.position(), reason: error.to_string() };
-    Command::decode(&entry.payload).map(Some).map_err(unreadable)
+    .map_err(unreadable)
 }
 
 /// What SQLite would report at the end of a transaction that is not part of a larger one.

@@ -1,7 +1,9 @@
-//! What an entry of kind data carries.
+//! What entries of clients carry.
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::api::{Batch, SessionSequence};
 
@@ -21,7 +23,15 @@ pub struct Command {
     pub batch: Batch,
 }
 
-/// A payload that is not a command of this version.
+/// The payload of [`EntryKind::Session`](crate::raft::EntryKind::Session): the session's number is the entry's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The session expires when it was not used for so many entries. The leader chooses it, so that replicas agree
+    /// whatever they are set to.
+    pub lifetime: u32,
+}
+
+/// A payload that is not of this version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// It says that it is of another version.
@@ -31,7 +41,7 @@ pub enum DecodeError {
         found: u8,
     },
     /// It is cut short or damaged.
-    #[error("its bytes are not a command")]
+    #[error("its bytes are not what its kind says")]
     Malformed,
 }
 
@@ -41,7 +51,7 @@ const VERSION: u8 = 1;
 impl Command {
     /// The command as bytes.
     pub fn encode(&self) -> Bytes {
-        postcard::to_extend(self, vec![VERSION]).expect("every command has an encoding").into()
+        encode(self)
     }
 
     /// The command from its bytes.
@@ -49,11 +59,40 @@ impl Command {
     /// # Errors
     /// When the bytes are not a command of this version.
     pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
-        match bytes.split_first() {
-            None => Err(DecodeError::Malformed),
-            Some((&VERSION, body)) => postcard::from_bytes(body).map_err(|_| DecodeError::Malformed),
-            Some((&found, _)) => Err(DecodeError::Version { found }),
-        }
+        decode(bytes)
+    }
+
+    /// A hash of what the client asked: two commands with the same one are the same request, whenever each was proposed.
+    pub fn content_hash(&self) -> u128 {
+        let content = postcard::to_stdvec(&(&self.batch, self.read_only)).expect("every batch has an encoding");
+        xxh3_128(&content)
+    }
+}
+
+impl Registration {
+    /// The registration as bytes.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// The registration from its bytes.
+    ///
+    /// # Errors
+    /// When the bytes are not a registration of this version.
+    pub fn decode(bytes: &[u8]) -> Result<Registration, DecodeError> {
+        decode(bytes)
+    }
+}
+
+fn encode(payload: &impl Serialize) -> Bytes {
+    postcard::to_extend(payload, vec![VERSION]).expect("every payload has an encoding").into()
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    match bytes.split_first() {
+        None => Err(DecodeError::Malformed),
+        Some((&VERSION, body)) => postcard::from_bytes(body).map_err(|_| DecodeError::Malformed),
+        Some((&found, _)) => Err(DecodeError::Version { found }),
     }
 }
 
@@ -72,5 +111,15 @@ mod tests {
         assert_eq!(Command::decode(&bytes[..bytes.len() - 1]), Err(DecodeError::Malformed));
         assert_eq!(Command::decode(&[]), Err(DecodeError::Malformed));
         assert_eq!(Command::decode(&[9, 0]), Err(DecodeError::Version { found: 9 }));
+    }
+
+    #[test]
+    fn the_hash_of_the_content_is_the_clients_alone() {
+        let batch = |sql: &str| Batch { statements: vec![Statement::new(sql)], atomic: true };
+        let command = |sql, read_only| Command { time_us: 1, seed: 7, session: None, read_only, batch: batch(sql) };
+        let asked = command("SELECT 1", false).content_hash();
+        assert_eq!(Command { time_us: 2, seed: 8, ..command("SELECT 1", false) }.content_hash(), asked);
+        assert_ne!(command("SELECT 2", false).content_hash(), asked);
+        assert_ne!(command("SELECT 1", true).content_hash(), asked);
     }
 }

@@ -146,7 +146,7 @@ mod tests {
         let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
         machine.apply(&[insert(1, "CREATE TABLE t(a)")]).unwrap();
         let applied = machine.apply(&[insert(2, "INSERT INTO t VALUES (zeroblob(1000000000))")]).unwrap().remove(0);
-        assert_eq!(applied.results.unwrap()[0].as_ref().unwrap_err().code, ffi::SQLITE_TOOBIG);
+        assert_eq!(applied.reply.unwrap().unwrap().results[0].as_ref().unwrap_err().code, ffi::SQLITE_TOOBIG);
 
         machine.database.connection().pragma_update_and_check(None, "max_page_count", 5, |_| Ok(())).unwrap();
         let fatal = machine.apply(&[insert(3, "INSERT INTO t VALUES (zeroblob(100000))")]).unwrap_err();

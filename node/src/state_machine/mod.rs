@@ -1,24 +1,31 @@
 //! Executes committed entries on a database, in one transaction for as many as come at once.
 //!
 //! **Invariants**
-//! - The effects of entries, the applied position, the time, the membership and the digest commit together.
+//! - The effects of entries, the applied position, the time, the membership, the sessions and the digest commit together.
 //! - An entry has the same results, effects and digest in whatever batch it ran, and however often the machine was
 //!   reopened in between: nothing of a connection's state reaches it, each unit of it runs in a savepoint, and a unit that
 //!   ends the transaction is found out and left out of a second attempt.
+//! - A request of a client's session is executed once, and its outcome commits with its effects (`sessions`).
 //! - An error of a statement leaves nothing behind; any other error is [`Fatal`], before the applied position moves.
 
 mod apply;
 mod command;
+mod copy;
 mod execute;
 mod fatal;
+mod reader;
+mod sessions;
 mod store;
 
 use bytes::Bytes;
 
 pub use apply::{Applied, entry_hash};
-pub use command::{Command, DecodeError};
+pub use command::{Command, DecodeError, Registration};
+pub use copy::{Copied, Copier, Progress, Summing, Verified, verify_copy};
 pub use execute::RESULT_BYTES_MAX;
 pub use fatal::Fatal;
+pub use reader::{Read, Reader};
+pub use sessions::OUTCOME_BYTES_MAX;
 
 use crate::host::SqliteVfs;
 use crate::raft::{Correct, Index, Position, Rules};

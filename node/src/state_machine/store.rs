@@ -1,14 +1,16 @@
-//! What the state machine remembers beside the user's data, in one row of its own table.
+//! What the state machine remembers beside the user's data, in one row of its own table. Its other tables are those of
+//! client sessions.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::sessions;
 use crate::raft::{Index, Position, Term};
 use crate::sqlite::Digest;
 use crate::sqlite::database::Database;
 
 /// The tables that are Lockstep's own.
-pub const TABLES: &[&str] = &["_lockstep_state"];
+pub const TABLES: &[&str] = &["_lockstep_state", sessions::SESSIONS, sessions::OUTCOMES];
 
 /// The row, but for the membership.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub fn load(connection: &Connection) -> rusqlite::Result<Option<Stored>> {
     stored.map(Some)
 }
 
-/// Creates the table and its row in a new database.
+/// Creates the tables and the row in a new database.
 ///
 /// # Errors
 /// What SQLite reports.
@@ -57,6 +59,7 @@ pub fn create(connection: &Connection, stored: &Stored) -> rusqlite::Result<()> 
             membership BLOB
         ) STRICT",
     )?;
+    connection.execute_batch(sessions::SCHEMA)?;
     let sql = "INSERT INTO main._lockstep_state VALUES (1, 0, 0, 0, ?1, NULL, NULL)";
     connection.execute(sql, [stored.digest.0.to_be_bytes()])?;
     connection.execute_batch("COMMIT")

@@ -5,7 +5,7 @@ use lockstep_node::raft::{Correct, EntryKind, Index};
 use lockstep_node::sqlite::reader::open_reader;
 use lockstep_node::state_machine::{Command, Fatal, RESULT_BYTES_MAX, StateMachine};
 
-use super::{Machine, affected, command, converge, entry, log, message, vfs};
+use super::{Machine, affected, command, converge, entry, log, message, results, vfs};
 
 #[test]
 fn an_atomic_batch_leaves_all_or_nothing() {
@@ -50,7 +50,7 @@ fn statements_that_end_the_transaction_fail_alone_in_whatever_batch() {
         command(&["CREATE TABLE u(a)", "DELETE FROM t WHERE a = 1", "INSERT INTO u VALUES (random())"], false),
     ];
     let (applied, dump) = converge(&log(commands));
-    let failed = |entry: usize| applied[entry].results.as_ref().unwrap().iter().map(Result::is_err).collect::<Vec<_>>();
+    let failed = |entry: usize| results(&applied[entry]).iter().map(Result::is_err).collect::<Vec<_>>();
     assert_eq!(failed(3), [false, true, false]);
     assert_eq!(failed(4), [false, true]);
     assert_eq!(failed(5), [true]);
@@ -70,7 +70,7 @@ fn a_deferred_foreign_key_fails_its_own_entry_and_no_other() {
         command(&["INSERT INTO p VALUES (4)", "INSERT INTO c VALUES (9)", "INSERT INTO c VALUES (4)"], false),
     ];
     let (applied, dump) = converge(&log(commands));
-    let results = |entry: usize| applied[entry].results.as_ref().unwrap();
+    let results = |entry: usize| results(&applied[entry]);
     assert_eq!(message(&results(2)[0]), "FOREIGN KEY constraint failed");
     assert!(results(3).iter().all(Result::is_ok));
     assert_eq!(results(4).iter().map(Result::is_err).collect::<Vec<_>>(), [false, true]);
@@ -160,14 +160,13 @@ fn a_cached_statement_sees_the_schema_as_it_is() {
         command(&["CREATE TABLE w(a)", "INSERT INTO w VALUES (1)"], false),
     ];
     let (applied, _) = converge(&log(commands));
-    let columns =
-        |entry: usize, at: usize| applied[entry].results.as_ref().unwrap()[at].as_ref().unwrap().columns.clone();
+    let columns = |entry: usize, at: usize| results(&applied[entry])[at].as_ref().unwrap().columns.clone();
     assert_eq!(
         (columns(1, 0), columns(3, 0), columns(5, 0)),
         (vec!["a".into()], vec!["a".into(), "b".into()], columns(3, 0))
     );
     assert_eq!(columns(7, 1), ["z"]);
-    assert_eq!(message(&applied[6].results.as_ref().unwrap()[0]), "no such table: t");
+    assert_eq!(message(&results(&applied[6])[0]), "no such table: t");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use lockstep_node::sqlite::dump::Dump;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Machine, command, converge, log};
+use super::{Machine, command, converge, log, results};
 
 const SCHEMA: &[&str] = &[
     "CREATE TABLE parent(id INTEGER PRIMARY KEY, name TEXT UNIQUE, score REAL)",
@@ -85,7 +85,7 @@ fn random_statements_converge_in_whatever_batches() {
         command(&unit, at % 3 == 0)
     });
     let (applied, _) = converge(&log(SCHEMA.iter().map(|sql| command(&[sql], false)).chain(units)));
-    assert!(applied[..SCHEMA.len()].iter().all(|applied| applied.results.as_ref().unwrap()[0].is_ok()));
+    assert!(applied[..SCHEMA.len()].iter().all(|applied| results(applied)[0].is_ok()));
 }
 
 #[test]

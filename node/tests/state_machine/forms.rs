@@ -3,7 +3,7 @@
 use lockstep_node::api::{Statement, Value};
 use lockstep_node::state_machine::{Command, StateMachine};
 
-use super::{Machine, command, converge, log, message, vfs};
+use super::{Machine, command, converge, log, message, results, vfs};
 
 const TABLES: &[&str] = &[
     "CREATE TABLE t(a INTEGER PRIMARY KEY, b)",
@@ -158,8 +158,8 @@ fn what_can_be_pinned_converges() {
     let commands = TABLES.iter().chain(CONVERGE).map(|sql| command(&[sql], false)).chain(parameters);
     let (applied, _) = converge(&log(commands));
     for (applied, sql) in applied.iter().zip(TABLES.iter().chain(CONVERGE)) {
-        let failed = applied.results.as_ref().unwrap()[0].is_err();
-        assert_eq!(failed, sql.contains("b = random() WHERE a % 2 ON CONFLICT"), "{sql}: {:?}", applied.results);
+        let failed = results(applied)[0].is_err();
+        assert_eq!(failed, sql.contains("b = random() WHERE a % 2 ON CONFLICT"), "{sql}: {:?}", applied.reply);
     }
 }
 
@@ -216,6 +216,6 @@ fn a_machine_that_breaks_the_clock_rule_tells_its_own_time() {
     let directory = tempfile::tempdir().unwrap();
     let mut machine = StateMachine::open(&vfs(&directory), "db", OwnTime).unwrap();
     let applied = machine.apply(&log([command(&["SELECT CAST(strftime('%Y') AS INTEGER)"], false)])).unwrap();
-    let rows = &applied[0].results.as_ref().unwrap()[0].as_ref().unwrap().rows;
+    let rows = &results(&applied[0])[0].as_ref().unwrap().rows;
     assert!(matches!(rows[0][0], Value::Integer(year) if year > 2023), "{rows:?}");
 }

@@ -2,10 +2,14 @@
 
 #[path = "contract.rs"]
 mod contract;
+#[path = "copy.rs"]
+mod copy;
 #[path = "digest.rs"]
 mod digest;
 #[path = "forms.rs"]
 mod forms;
+#[path = "sessions.rs"]
+mod sessions;
 
 use lockstep_node::api::{Batch, Rows, SqlError, Statement, StatementResult, Value};
 use lockstep_node::host::SqliteVfs;
@@ -48,7 +52,7 @@ impl Machine {
         let entry = entry(self.machine.applied().index.next(), EntryKind::Data, command.encode());
         let applied = self.machine.apply(&[entry]).unwrap().remove(0);
         self.machine.verify().unwrap();
-        applied.results.unwrap()
+        applied.reply.unwrap().unwrap().results
     }
 
     /// Applies one statement and returns its result.
@@ -79,6 +83,11 @@ fn command(statements: &[&str], atomic: bool) -> Command {
 
 fn entry(index: Index, kind: EntryKind, payload: bytes::Bytes) -> Entry {
     Entry { index, term: Term(3), kind, payload }
+}
+
+/// The results of an entry that was executed.
+fn results(applied: &Applied) -> &[StatementResult] {
+    &applied.reply.as_ref().unwrap().as_ref().unwrap().results
 }
 
 /// A log of commands, from index 1, each with a time and seed of its own.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use lockstep_node::raft::{
-    Configuration, Correct, Entry, EntryKind, HardState, Index, Input, Message, NodeId, Options, ProposalId, Raft, Term,
+    Configuration, Correct, Entry, EntryKind, Index, Input, Message, NodeId, Options, ProposalId, Raft, Saved, Term,
 };
 
 use crate::meter::{cpu_seconds, now_ns};
@@ -57,9 +57,12 @@ impl Cluster {
             election_ticks: 150,
             max_append_bytes: 1 << 20,
             max_inflight: 64,
+            max_inflight_bytes: 16 << 20,
             max_uncommitted_bytes: 64 << 20,
+            promote_lag: 1000,
+            lease_ticks: 0,
         };
-        let boot = |id| Raft::new(options, id, HardState::default(), vec![first.clone()], Correct);
+        let boot = |id| Raft::new(options, id, Saved { entries: vec![first.clone()], ..Saved::default() }, Correct);
         let mut cluster = Cluster { nodes: ids.map(boot).into(), messages: VecDeque::new(), steps_ns: None };
         cluster.step(0, Input::Tick(1_000));
         cluster.settle();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, Parameters, Value};
+use lockstep_node::api::{Batch, Parameters, Value};
 use lockstep_sim::disk::SimDisk;
 use lockstep_sim::history::History;
 use lockstep_sim::record::Machine;
@@ -25,8 +25,7 @@ pub fn apply(history: &History, databases: u32) {
         let boot = disk.boot();
         let connection = open(&boot.vfs().name).expect("a new disk holds a new database");
         for operation in &history.operations {
-            let (Command::Execute(batch) | Command::Query(batch, _)) = &operation.request.command;
-            execute(&connection, batch).expect("the cluster executed it as well");
+            execute(&connection, operation.batch()).expect("the cluster executed it as well");
         }
     }
 }

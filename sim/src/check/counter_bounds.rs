@@ -63,7 +63,7 @@ fn reads(evidence: &Evidence, keys: u32) -> Result<(u64, BTreeMap<i64, Bounds>),
     let mut asked: BTreeMap<u32, BTreeMap<i64, i64>> = BTreeMap::new();
     for moment in moments(operations(evidence, |kind| matches!(kind, WorkloadKind::Counter { .. }))) {
         let (Moment::Called(operation) | Moment::Returned(operation, _)) = moment;
-        let Some(counting) = Counting::of(&operation.request) else { continue };
+        let Some(counting) = Counting::of(&operation.command) else { continue };
         match (moment, counting) {
             (Moment::Called(_), Counting::Add { counter, amount }) => {
                 bounds.entry(counter).or_default().asked += amount

@@ -1,16 +1,17 @@
-//! What was acknowledged is in the log where its client was told, and nothing is there more often than it was asked for.
+//! What was acknowledged is in the log where its client was told, and nothing is executed more often than it was asked for.
 //!
-//! A client sends an operation again while its outcome is unknown only if a second execution changes nothing; otherwise only
-//! after a node has said that it was not and will not be executed. So an operation may be in the log as often as it was sent,
-//! or once, or not at all ([`Operation::executions_max`]). Operations may be equal: what the log holds more often than all
-//! those together allow was executed against somebody's word.
+//! A write may be in the log as often as it was sent, but its session has it executed once. Where there are no sessions a
+//! client sends an operation again while its outcome is unknown only if a second execution changes nothing. So it was
+//! executed as often as it was sent, or once, or not at all ([`Operation::executions_max`]). Operations may be equal: what
+//! the log executes more often than all those together allow was executed against somebody's word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_node::api::Batch;
 use lockstep_node::state_machine::Command;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::retries::retries;
 use super::{Check, violation};
 use crate::history::{Operation, Outcome};
 use crate::run::{Evidence, Finding, Violation};
@@ -27,18 +28,22 @@ impl Check for ExactlyOnce {
         if !evidence.log.values().any(Option::is_some) {
             return Finding::NotApplicable;
         }
-        match where_told(evidence).and_then(|()| not_too_often(evidence)) {
-            Ok(()) => Finding::Holds(format!("{} operations", evidence.history.operations.len())),
+        let retries = retries(evidence);
+        match where_told(evidence, &retries).and_then(|()| not_too_often(evidence, &retries)) {
+            Ok(()) => {
+                Finding::Holds(format!("{} operations, {} retries", evidence.history.operations.len(), retries.len()))
+            }
             Err(violation) => Finding::Violated(violation),
         }
     }
 }
 
 /// The entry at the index that a client was told is what it asked.
-fn where_told(evidence: &Evidence) -> Result<(), Violation> {
-    for operation in &evidence.history.operations {
+fn where_told(evidence: &Evidence, retries: &BTreeSet<u64>) -> Result<(), Violation> {
+    for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
         let Some((reply, _)) = operation.reply() else { continue };
         let problem = match evidence.log.get(&reply.index) {
+            Some(Some(_)) if retries.contains(&reply.index) => "comes again in its session and was not executed",
             Some(Some(command)) if is_of(command, operation) => continue,
             Some(Some(_)) => "is another request",
             Some(None) => "is no client's",
@@ -68,10 +73,10 @@ struct Asked<'e> {
     indexes: Vec<u64>,
 }
 
-fn not_too_often(evidence: &Evidence) -> Result<(), Violation> {
+fn not_too_often(evidence: &Evidence, retries: &BTreeSet<u64>) -> Result<(), Violation> {
     let mut bytes = Vec::new();
     let mut asked: BTreeMap<u128, Asked<'_>> = BTreeMap::new();
-    for operation in &evidence.history.operations {
+    for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
         let new = Asked { executions_max: 0, operation, indexes: Vec::new() };
         let equal = asked.entry(name(operation.batch(), operation.reads(), &mut bytes)).or_insert(new);
         equal.executions_max = equal.executions_max.saturating_add(operation.executions_max());
@@ -79,7 +84,7 @@ fn not_too_often(evidence: &Evidence) -> Result<(), Violation> {
             equal.operation = operation;
         }
     }
-    for (index, command) in &evidence.log {
+    for (index, command) in evidence.log.iter().filter(|(index, _)| !retries.contains(index)) {
         let Some(command) = command else { continue };
         if let Some(asked) = asked.get_mut(&name(&command.batch, command.read_only, &mut bytes)) {
             asked.indexes.push(*index);
@@ -108,8 +113,8 @@ fn executed_too_often(asked: &Asked<'_>) -> Option<Violation> {
         _ => {
             let times = indexes.len();
             format!(
-                "{operation} was executed again as entry {index}: what was sent like it may be in the log {most} times at \
-                 most, and is there {times} times"
+                "{operation} was executed again as entry {index}: what was sent like it may be executed {most} times at \
+                 most, and was {times} times"
             )
         }
     };
@@ -122,10 +127,11 @@ fn texts(batch: &Batch) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use lockstep_node::api::SessionSequence;
     use lockstep_node::client::Resend;
 
     use super::*;
-    use crate::check::testing::{acknowledged_transfer, evidence, logged, refused_transfer, summary};
+    use crate::check::testing::{acknowledged_transfer, evidence, logged, read_total, refused_transfer, summary};
 
     /// Evidence of these operations, whose log holds these of them from index 4 on.
     fn evidence_of(operations: &[Operation], log: &[usize]) -> Evidence {
@@ -155,8 +161,27 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_sent_again_is_in_the_log_as_often_as_it_was_sent_at_most() {
-        let sent = Operation { attempts: 2, resend: Resend::Idempotent, ..acknowledged_transfer(7, 4) };
+    fn a_write_that_comes_again_in_its_session_is_executed_once() {
+        let mut evidence = evidence_of(&[acknowledged_transfer(7, 4)], &[0, 0]);
+        let told = "client 1, operation 7 was executed again as entry 5: what was sent like it may be executed 1 times at \
+                    most, and was 2 times";
+        assert_eq!(summary(ExactlyOnce, &evidence).as_deref(), Some(told));
+        for command in evidence.log.values_mut().flatten() {
+            command.session = Some(SessionSequence { session: 2, sequence: 1, done_below: 1 });
+        }
+        assert_eq!(summary(ExactlyOnce, &evidence), None);
+        evidence.history.operations = vec![acknowledged_transfer(7, 5)];
+        let told =
+            "client 1, operation 7 was acknowledged as entry 5, which comes again in its session and was not executed";
+        assert_eq!(summary(ExactlyOnce, &evidence).as_deref(), Some(told));
+    }
+
+    #[test]
+    fn what_may_be_sent_again_is_executed_as_often_as_it_was_sent_at_most() {
+        let mut sent = Operation { attempts: 2, resend: Resend::Idempotent, ..read_total(300) };
+        if let Outcome::Acknowledged { reply, .. } = &mut sent.outcome {
+            reply.index = 4;
+        }
         assert_eq!(summary(ExactlyOnce, &evidence_of(std::slice::from_ref(&sent), &[0, 0])), None);
         assert!(summary(ExactlyOnce, &evidence_of(&[sent], &[0, 0, 0])).is_some());
     }

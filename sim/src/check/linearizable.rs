@@ -112,7 +112,7 @@ fn replicas(evidence: &Evidence, register: i64, search: &Search, seen: &[(&Opera
 /// What an operation did to a register; `None` if nothing, or if nobody knows what it saw.
 fn access(operation: &Operation, register: i64) -> Result<Option<Access>, Violation> {
     use register::Access::{CompareAndSet, Read, ReadAll, Write};
-    let Some(asked) = register::Access::of(&operation.request) else { return Ok(None) };
+    let Some(asked) = register::Access::of(&operation.command) else { return Ok(None) };
     let reply = match &operation.outcome {
         Outcome::Acknowledged { reply, .. } => Some(reply),
         _ => None,

@@ -82,7 +82,7 @@ fn judge(evidence: &Evidence, layout: Layout) -> Result<String, Violation> {
 /// The operations of append workloads, with what they ask.
 fn transactions(evidence: &Evidence) -> impl Iterator<Item = (&Operation, Transaction)> {
     let all = operations(evidence, |kind| matches!(kind, WorkloadKind::Append { .. }));
-    all.filter_map(|operation| Some((operation, Transaction::of(&operation.request)?)))
+    all.filter_map(|operation| Some((operation, Transaction::of(&operation.command)?)))
 }
 
 fn acknowledged(evidence: &Evidence) -> impl Iterator<Item = &Operation> {
@@ -243,7 +243,7 @@ impl Recorder {
     /// A moment of an operation; `seen` are the lists that it read, once it has returned.
     fn record(&mut self, kind: OpType, operation: &Operation, seen: Option<&Lists>) {
         let mut seen = seen.into_iter().flatten();
-        let parts = match Transaction::of(&operation.request) {
+        let parts = match Transaction::of(&operation.command) {
             Some(Transaction::Parts(parts)) => parts,
             Some(Transaction::ReadAll) => seen.clone().map(|(list, _)| Part::Read { list: *list }).collect(),
             None => return,

@@ -29,6 +29,7 @@ mod moments;
 mod progress;
 mod real_time;
 mod replicas;
+mod retries;
 mod search;
 mod sessions;
 mod settled;

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::api::{SqlError, Statement, StatementResult};
+use lockstep_node::api::{Batch, SqlError, Statement, StatementResult};
 use lockstep_node::sqlite::database::{Database, Options, Seen};
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
 use rusqlite::ffi;
 
+use super::retries::Sessions;
 use crate::history::Operation;
 use crate::run::Evidence;
 use crate::systems::plain_sqlite;
@@ -17,26 +18,46 @@ use crate::systems::plain_sqlite;
 /// What clients were told, and of which operation, by index.
 pub(super) fn told(evidence: &Evidence) -> BTreeMap<u64, (&Operation, &[StatementResult])> {
     let told = |operation| {
-        let (reply, _) = Operation::reply(operation)?;
+        let (reply, _) = Operation::reply(operation).filter(|_| operation.is_logged())?;
         Some((reply.index, (operation, &reply.results[..])))
     };
     evidence.history.operations.iter().filter_map(told).collect()
 }
 
+/// What clients were told beside the log, by the index at which it was read. What depends on the moment of the read is left
+/// out: nobody can read it again.
+pub(super) fn told_beside(evidence: &Evidence) -> BTreeMap<u64, Vec<(&Operation, &[StatementResult])>> {
+    let mut told: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+    for operation in evidence.history.operations.iter().filter(|operation| !operation.is_logged()) {
+        let Some((reply, _)) = operation.reply() else { continue };
+        let refused = |result: &StatementResult| matches!(result, Err(error) if error.code == REFUSED);
+        if !operation.batch().statements.iter().any(depends_on_the_moment) && !reply.results.iter().any(refused) {
+            told.entry(reply.index).or_default().push((operation, &reply.results[..]));
+        }
+    }
+    told
+}
+
+fn depends_on_the_moment(statement: &Statement) -> bool {
+    let sql = statement.sql.to_ascii_lowercase();
+    ["now", "current_", "random", "date(", "time(", "julianday", "unixepoch"].iter().any(|word| sql.contains(word))
+}
+
 /// The code of a refusal: an error that is Lockstep's own and none of SQLite's.
 const REFUSED: i32 = 0;
 
-/// The database, and the time that it has come to.
+/// The database, the time that it has come to, and the sessions of its clients.
 pub(super) struct Model {
     database: Database,
     time_us: u64,
+    sessions: Sessions,
 }
 
 impl Model {
     /// An empty database.
     pub fn new() -> Model {
         let database = Database::in_memory(Options::default()).expect("SQLite opens a database in memory");
-        Model { database, time_us: 0 }
+        Model { database, time_us: 0, sessions: Sessions::default() }
     }
 
     /// The database after all entries up to an index; `None` if not all of them are known.
@@ -50,9 +71,12 @@ impl Model {
         Some(model)
     }
 
-    /// Executes an entry and returns its results. `told` is what a client was told of them, if one was: what Lockstep says it
+    /// Executes an entry and returns its results: none if it comes again in its session. `told` is what a client was told of them, if one was: what Lockstep says it
     /// refused is not executed, since SQLite would not refuse it.
     pub fn execute(&mut self, command: &Command, told: Option<&[StatementResult]>) -> Vec<StatementResult> {
+        if !self.sessions.executes(command) {
+            return Vec::new();
+        }
         self.time_us = self.time_us.max(command.time_us);
         self.database.begin_entry(Some(self.time_us), command.seed);
         let statements = &command.batch.statements;
@@ -60,6 +84,19 @@ impl Model {
         let mut results = Vec::new();
         for statements in statements.chunks(unit.max(1)) {
             self.transaction(statements, command.read_only, told.unwrap_or_default(), &mut results);
+        }
+        results
+    }
+
+    /// What these statements return, one transaction for all: they only read.
+    pub fn read(&mut self, batch: &Batch) -> Vec<StatementResult> {
+        self.database.begin_entry(Some(self.time_us), 0);
+        let mut results = Vec::new();
+        for statement in &batch.statements {
+            results.push(self.statement(statement, true));
+            if batch.atomic && results.last().is_some_and(Result::is_err) {
+                break;
+            }
         }
         results
     }

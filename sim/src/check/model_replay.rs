@@ -10,7 +10,7 @@ use lockstep_node::api::{Rows, StatementResult, Value};
 use lockstep_node::sqlite::dump::Dump;
 
 use super::differences::{Holder, Truth, compare, render};
-use super::model::{Model, told};
+use super::model::{Model, told, told_beside};
 use super::replicas::caught_up;
 use super::{Check, violation};
 use crate::history::Operation;
@@ -41,7 +41,7 @@ impl Check for ModelReplay {
 
 /// Returns how many results were compared.
 fn replay(evidence: &Evidence) -> Result<usize, Violation> {
-    let told = told(evidence);
+    let (told, beside) = (told(evidence), told_beside(evidence));
     let mut model = Model::new();
     let mut compared = 0;
     for (expected, (index, command)) in (1..).zip(&evidence.log) {
@@ -49,12 +49,17 @@ fn replay(evidence: &Evidence) -> Result<usize, Violation> {
             let summary = format!("the entry at index {expected} was executed, and no disk holds it");
             return Err(violation(summary, None, expected));
         }
-        let Some(command) = command else { continue };
-        let told = told.get(index);
-        let results = model.execute(command, told.map(|(_, results)| *results));
-        if let Some((operation, told)) = told {
+        if let Some(command) = command {
+            let told = told.get(index);
+            let results = model.execute(command, told.map(|(_, results)| *results));
+            if let Some((operation, told)) = told {
+                compared += told.len();
+                same_results(operation, *index, told, &results)?;
+            }
+        }
+        for (operation, told) in beside.get(index).into_iter().flatten() {
             compared += told.len();
-            same_results(operation, *index, told, &results)?;
+            same_results(operation, *index, told, &model.read(operation.batch()))?;
         }
     }
     let last = evidence.log.last_key_value().map_or(0, |(index, _)| *index);
@@ -144,7 +149,7 @@ fn same_tables(evidence: &Evidence, last: u64, model: &Dump) -> Result<(), Viola
 
 #[cfg(test)]
 mod tests {
-    use lockstep_node::api::{Batch, Command as Asked, ReadLevel, Request, Statement};
+    use lockstep_node::api::{Batch, Command as Asked, ReadLevel, Statement};
     use lockstep_node::state_machine::Command;
 
     use std::collections::BTreeMap;
@@ -198,8 +203,7 @@ mod tests {
         let write = Statement::new("UPDATE accounts SET balance = balance");
         let told = Rows { rows_affected: 2, ..Rows::default() };
         let operation = &mut evidence.history.operations[0];
-        operation.request =
-            Request { session: None, command: Asked::Execute(Batch { statements: vec![write], atomic: true }) };
+        operation.command = Asked::Execute(Batch { statements: vec![write], atomic: true });
         let Outcome::Acknowledged { reply, .. } = &mut operation.outcome else { unreachable!() };
         reply.results = vec![Ok(told)];
         evidence.log.insert(3, Some(logged(operation)));
@@ -216,7 +220,7 @@ mod tests {
         let mut evidence = evidence_of(total(300));
         let sql = Statement::new("SELECT count(*) FROM accounts");
         let command = Asked::Query(Batch { statements: vec![sql], atomic: true }, ReadLevel::Strong);
-        evidence.history.operations[0].request = Request { session: None, command };
+        evidence.history.operations[0].command = command;
         evidence.log.insert(3, Some(logged(&evidence.history.operations[0])));
         assert!(summary(ModelReplay, &evidence).unwrap().ends_with("was told 300 at index 3; the log gives 3"));
     }

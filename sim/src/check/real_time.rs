@@ -1,5 +1,6 @@
 //! The order of the log is the order that clients saw: what was acknowledged before another operation was called stands
-//! before it in the log, and so does what the same client did before. Reads are part of it: they go through the log.
+//! before it in the log, and so does what the same client did before. Reads are part of it: those that go through the log
+//! have a place in it, and a linearizable one stands after the entry at which it was answered.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(super) struct RealTime;
 struct Told<'e> {
     operation: &'e Operation,
     index: u64,
+    /// Where it stands: entries at twice their index, reads beside the log after them.
+    place: u64,
     returned: Duration,
 }
 
@@ -39,8 +42,9 @@ impl Check for RealTime {
 }
 
 fn told(operation: &Operation) -> Option<Told<'_>> {
-    let (reply, returned) = operation.reply()?;
-    Some(Told { operation, index: reply.index, returned })
+    let (reply, returned) = operation.reply().filter(|_| !operation.may_be_stale())?;
+    let place = 2 * reply.index + u64::from(!operation.is_logged());
+    Some(Told { operation, index: reply.index, place, returned })
 }
 
 /// Two operations of which the second was called when the first had returned, and does not come after it in the log.
@@ -54,11 +58,16 @@ fn contradiction<'e>(called: &[Told<'e>]) -> Option<(Told<'e>, Told<'e>)> {
     let mut of_client: BTreeMap<u32, Told<'e>> = BTreeMap::new();
     for later in called {
         while let Some(next) = returned.next_if(|told| told.returned < later.operation.called) {
-            greatest = greatest.filter(|greatest| greatest.index >= next.index).or(Some(next));
+            greatest = greatest.filter(|greatest| greatest.place >= next.place).or(Some(next));
         }
         let own = of_client.insert(later.operation.client, *later);
         let mut earlier = own.into_iter().chain(greatest);
-        if let Some(earlier) = earlier.find(|earlier| earlier.index >= later.index) {
+        // Two reads of one moment may come in either order.
+        let comes_after = |earlier: &Told<'e>| match later.operation.is_logged() {
+            true => earlier.place >= later.place,
+            false => earlier.place > later.place,
+        };
+        if let Some(earlier) = earlier.find(comes_after) {
             return Some((earlier, *later));
         }
     }
@@ -67,16 +76,25 @@ fn contradiction<'e>(called: &[Told<'e>]) -> Option<(Told<'e>, Told<'e>)> {
 
 fn against_time(earlier: &Told<'_>, later: &Told<'_>) -> Violation {
     let summary = format!(
-        "{} is entry {}, though {} had been acknowledged as entry {} before it was called",
-        later.operation, later.index, earlier.operation, earlier.index
+        "{} is {}, though {} had been acknowledged as {} before it was called",
+        later.operation,
+        place(later),
+        earlier.operation,
+        place(earlier)
     );
-    let line = |Told { operation, index, returned }: &Told<'_>| {
+    let line = |Told { operation, index, returned, .. }: &Told<'_>| {
         let (called, returned) = (seconds(operation.called), seconds(*returned));
         let sql = operation.batch().statements.first().map(ToString::to_string).unwrap_or_default();
         format!("{called} to {returned}  index {index}  {operation}  {sql}")
     };
     let details = vec![line(earlier), line(later)];
     Violation { details, at: Some(later.returned), ..violation(summary, None, later.index) }
+}
+
+/// `entry 7`, or `a read at index 7`.
+fn place(told: &Told<'_>) -> String {
+    let what = if told.operation.is_logged() { "entry" } else { "a read at index" };
+    format!("{what} {}", told.index)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ impl Check for Sessions {
             return Finding::NotApplicable;
         }
         let mut newest = BTreeMap::new();
-        for operation in &evidence.history.operations {
+        for operation in evidence.history.operations.iter().filter(|operation| !operation.may_be_stale()) {
             let Some((reply, _)) = operation.reply() else { continue };
             let before = newest.insert(operation.client, (reply.index, operation));
             if let Some((index, earlier)) = before.filter(|(index, _)| *index > reply.index) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Request, Rows, Statement, Value};
+use lockstep_node::api::{Batch, Command, ReadLevel, Reply, Rows, Statement, Value};
 use lockstep_node::client::Resend;
 use lockstep_node::event::Event;
 use lockstep_node::raft::{Index, NodeId, Role, Term};
@@ -81,7 +81,7 @@ pub(crate) fn commit(machine: u32, index: u64) -> Recorded {
 
 pub(crate) fn apply(machine: u32, index: u64, term: u64, digest: u128) -> Recorded {
     let (index, term, digest) = (Index(index), Term(term), Digest(digest));
-    node(machine, Event::Applied { index, term, entry: index.0 * 1000 + term.0, digest })
+    node(machine, Event::Applied { index, term, entry: index.0 * 1000 + term.0, digest, payload: Default::default() })
 }
 
 /// Three voters, a bank of three accounts with 100 each, no faults.
@@ -99,6 +99,7 @@ pub(crate) fn scenario() -> Scenario {
             raft: RaftTiming {
                 election: (Duration::from_millis(150), Duration::from_millis(300)),
                 heartbeat: Duration::from_millis(50),
+                compact_every: None,
             },
         },
         network: Network {
@@ -123,6 +124,7 @@ pub(crate) fn scenario() -> Scenario {
         workloads: vec![Workload {
             clients: 2,
             amount: Amount::Ops(10),
+            level: None,
             kind: WorkloadKind::Bank { accounts: 3, balance: 100 },
         }],
         invariants: Vec::new(),
@@ -229,7 +231,7 @@ fn operation(number: u64, command: Command, rows: Rows, index: u64) -> Operation
         client: 1,
         workload: 0,
         number,
-        request: Request { session: None, command },
+        command,
         called: Duration::ZERO,
         attempts: 1,
         resend: Resend::Never,

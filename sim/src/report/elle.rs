@@ -19,7 +19,7 @@ pub fn elle(evidence: &Evidence) -> String {
     let mut processes: BTreeMap<u32, u32> = BTreeMap::new();
     let mut moments: Vec<Moment> = Vec::new();
     for operation in &evidence.history.operations {
-        let Some(transaction) = Transaction::of(&operation.request) else { continue };
+        let Some(transaction) = Transaction::of(&operation.command) else { continue };
         let process = *processes.entry(operation.client).or_insert(operation.client);
         let Some([asked, ended]) = both_ends(operation, &transaction, process, evidence.ended) else { continue };
         if ended.kind == "info" {

@@ -5,12 +5,15 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use lockstep_node::api::ReadLevel;
+
 use super::model::{Mixed, Template, WorkloadKind};
 use super::reader::{Item, Table, nearest};
 use super::report::Source;
 use super::scratch::{Checked, Refused, Scratch, split};
 use super::value::Wrong;
 use super::values;
+use super::workload::LEVELS;
 use super::{operations, schema};
 
 /// What a good operation looks like.
@@ -81,7 +84,7 @@ fn listed(mix: &Item<'_>, values: Option<Item<'_>>, context: Context<'_>) -> Opt
 fn operation(table: &Table<'_>, checker: &mut Checker<'_>) -> Option<Mixed> {
     let weight = table.get("weight", 1, |item| item.count(1, 1_000_000));
     let atomic = table.get("atomic", false, Item::boolean);
-    let level = table.find("level").map(|item| level(&item));
+    let level = table.find("level").map(|item| item.word(LEVELS));
     let read = table.find("read").map(|item| item.boolean());
     let (sql, file) = (table.find("sql"), table.find("file"));
     table.finish();
@@ -99,7 +102,7 @@ fn operation(table: &Table<'_>, checker: &mut Checker<'_>) -> Option<Mixed> {
         }
     };
     let only_reads = statements.iter().all(|(_, reads)| *reads);
-    let read = read.or(level).unwrap_or(Some(only_reads))?;
+    let read = read.or(level.map(|level| level.map(|_| true))).unwrap_or(Some(only_reads))?;
     if read && !only_reads {
         return item.refuse(
             "a read that writes",
@@ -107,19 +110,12 @@ fn operation(table: &Table<'_>, checker: &mut Checker<'_>) -> Option<Mixed> {
             "leave them out: the operation is then sent as a write",
         );
     }
-    Some(Mixed { weight, sql: statements.into_iter().map(|(template, _)| template).collect(), atomic, read })
-}
-
-/// A read level; whoever gives one means a read. Every read goes through the log as yet, which is `strong`.
-fn level(item: &Item<'_>) -> Option<bool> {
-    match item.as_text() {
-        Some(weaker @ ("none" | "weak" | "linearizable")) => item.refuse(
-            format!("`level` cannot be `{weaker}` yet"),
-            "every read goes through the log",
-            "leave `level` out, or write \"strong\", which is what that is called",
-        ),
-        _ => item.word(&[("strong", true)]),
-    }
+    Some(Mixed {
+        weight,
+        sql: statements.into_iter().map(|(template, _)| template).collect(),
+        atomic,
+        read: read.then_some(level.flatten().unwrap_or(ReadLevel::Strong)),
+    })
 }
 
 /// Checks statements against the tables and the values that are drawn for them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lockstep_node::api::Value;
+use lockstep_node::api::{ReadLevel, Value};
 
 mod fault;
 mod nemesis;
@@ -69,6 +69,8 @@ pub struct RaftTiming {
     pub election: (Duration, Duration),
     /// The time between two heartbeats.
     pub heartbeat: Duration,
+    /// After so many entries the log forgets what the database has durably; `None` if it keeps all.
+    pub compact_every: Option<u64>,
 }
 
 /// `[network]`: how messages travel.
@@ -204,6 +206,8 @@ pub struct Workload {
     pub clients: u32,
     /// How much they do in all.
     pub amount: Amount,
+    /// The level of their reads, unless it is said with each operation.
+    pub level: Option<ReadLevel>,
     /// What they do.
     pub kind: WorkloadKind,
 }
@@ -314,8 +318,8 @@ pub struct Mixed {
     pub sql: Vec<Template>,
     /// Whether the first failing statement undoes all.
     pub atomic: bool,
-    /// Whether it only reads: then it is sent as a query.
-    pub read: bool,
+    /// The level at which it reads, if it only does that: then it is sent as a query.
+    pub read: Option<ReadLevel>,
 }
 
 /// A statement whose parameters are drawn.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use lockstep_node::api::ReadLevel;
 use toml::de::DeTable;
 
 use super::mix::{Context, Place, check};
@@ -114,6 +115,7 @@ impl Reader<'_> {
 
 fn operation(statements: Vec<(Template, bool)>, atomic: bool) -> Mixed {
     let read = statements.iter().all(|(_, reads)| *reads);
+    let read = read.then_some(ReadLevel::Strong);
     Mixed { weight: 1, sql: statements.into_iter().map(|(template, _)| template).collect(), atomic, read }
 }
 
@@ -253,7 +255,8 @@ Begin Immediate;SELECT 1;SELECT :few;Commit -- well
         let workloads = workloads(&source, folder.path());
         let WorkloadKind::Sql { mix, values } = &workloads[0].kind else { panic!("it is sql") };
         let kinds: Vec<_> = mix.iter().map(|mixed| (mixed.sql.len(), mixed.atomic, mixed.read)).collect();
-        assert_eq!(kinds, [(2, true, false), (1, false, true), (1, false, false), (2, true, true)]);
+        let strong = Some(ReadLevel::Strong);
+        assert_eq!(kinds, [(2, true, None), (1, false, strong), (1, false, None), (2, true, strong)]);
         assert!(mix[2].sql[0].sql.ends_with("-- :none = 1..2; of this line"), "{:?}", mix[2].sql);
         assert_eq!(values["item"], Values::Range(-1, 9));
         assert_eq!(values["hot"], Values::Zipf(1, 50));

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use lockstep_node::api::Value;
+use lockstep_node::api::{ReadLevel, Value};
 
 use super::event::DURING;
 use super::model::{
@@ -15,7 +15,7 @@ use super::value::{
     write_bytes, write_drift_change, write_duration, write_duration_range, write_jump, write_moment,
     write_probability as percent, write_rate,
 };
-use super::workload::LAYOUTS;
+use super::workload::{LAYOUTS, LEVELS};
 
 /// The scenario as TOML.
 pub fn show(scenario: &Scenario) -> String {
@@ -58,7 +58,9 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     out.key("voters", cluster.voters);
     let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
     let heartbeat = write_duration(cluster.raft.heartbeat);
-    out.key("raft", format!("{{ election = \"{election}\", heartbeat = \"{heartbeat}\" }}"));
+    let timing = [format!("election = \"{election}\""), format!("heartbeat = \"{heartbeat}\"")];
+    let compact = cluster.raft.compact_every.map(|entries| format!("compact_every = {entries}"));
+    out.key("raft", inline(timing.into_iter().chain(compact)));
     network_tables(out, network);
     out.header("[clock]");
     out.key(
@@ -133,6 +135,9 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
         Amount::Ops(ops) => out.key("ops", ops),
         Amount::RateMilli(milli) => out.key("rate", quoted(write_rate(milli))),
     }
+    if let Some(level) = workload.level {
+        out.key("level", quoted(level_name(level)));
+    }
     match &workload.kind {
         WorkloadKind::Bank { accounts, balance } => {
             out.key("accounts", accounts);
@@ -178,8 +183,15 @@ fn mixed(mixed: &Mixed) -> String {
         format!("weight = {}", mixed.weight),
         format!("sql = {sql}"),
         format!("atomic = {}", mixed.atomic),
-        format!("read = {}", mixed.read),
+        match mixed.read {
+            Some(level) => format!("level = {}", quoted(level_name(level))),
+            None => "read = false".to_owned(),
+        },
     ])
+}
+
+fn level_name(level: ReadLevel) -> &'static str {
+    LEVELS.iter().find(|(_, known)| *known == level).expect("every level has a name").0
 }
 
 fn drawn(values: &Values) -> String {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use lockstep_node::api::ReadLevel;
+
 use super::migrate;
 use super::mix::{self, Context};
 use super::model::{Amount, Layout, Phases, Probability, Workload, WorkloadKind};
@@ -17,6 +19,14 @@ const KINDS: &[(&str, &str)] = &[
     ("append", "append"),
     ("sql", "sql"),
     ("migrate", "migrate"),
+];
+
+/// The levels of reads by their names.
+pub const LEVELS: &[(&str, ReadLevel)] = &[
+    ("strong", ReadLevel::Strong),
+    ("linearizable", ReadLevel::Linearizable),
+    ("weak", ReadLevel::Weak),
+    ("none", ReadLevel::None),
 ];
 
 /// The layouts of lists by their names.
@@ -62,6 +72,7 @@ fn workload(
     }
     let clients = table.get("clients", 4, |item| item.count(1, 1000));
     let amount = amount(&table, phases);
+    let level = level(&table, kind);
     if kind != "sql" && !kinds.insert(kind) {
         let help = format!("give the first `{kind}` more `clients` and `ops`, or a higher `rate`");
         table.wrong(format!("a second `{kind}` workload"), "both would write the same tables", help);
@@ -91,7 +102,24 @@ fn workload(
         _ => mix::sql(&table, context),
     };
     table.finish();
-    Some(Workload { clients, amount: amount?, kind: kind? })
+    Some(Workload { clients, amount: amount?, level, kind: kind? })
+}
+
+/// The level of a workload's own reads.
+fn level(table: &Table<'_>, kind: &str) -> Option<ReadLevel> {
+    if kind == "sql" {
+        return None;
+    }
+    let item = table.find("level")?;
+    let level = item.word(LEVELS)?;
+    if kind != "bank" && matches!(level, ReadLevel::None | ReadLevel::Weak) {
+        return item.refuse(
+            format!("a `{kind}` workload whose reads may be stale"),
+            "what these reads return is judged as fresh",
+            "write \"linearizable\" or \"strong\"; `bank` and `sql` can read at any level",
+        );
+    }
+    Some(level)
 }
 
 /// A migration has one client, and does what its steps are.
@@ -108,7 +136,7 @@ fn migration(
         table.wrong("a second `migrate` workload", "both would change the same schema", help);
         return None;
     }
-    Some(Workload { clients: 1, amount: Amount::Ops(context.steps.len() as u64), kind: kind? })
+    Some(Workload { clients: 1, amount: Amount::Ops(context.steps.len() as u64), level: None, kind: kind? })
 }
 
 fn keys(table: &Table<'_>) -> u32 {

@@ -187,12 +187,19 @@ impl Node {
         let Ok(asked) = wire::decode::<Asked>(bytes) else {
             return self.respond(id, &Err(Error::Refused("the request cannot be read".into())));
         };
+        let (batch, write) = match &asked.request.command {
+            Command::Execute(batch) => (batch, true),
+            Command::Query(batch, _) => (batch, false),
+            Command::Register => {
+                return self.respond(id, &Err(Error::Refused("this system keeps no client sessions".into())));
+            }
+            Command::Members | Command::Change(_) | Command::Transfer(_) => {
+                return self.respond(id, &Err(Error::Refused("the members of this system never change".into())));
+            }
+        };
         match design.leader() {
             Some(leader) if leader == self.me => {
-                let (batch, write) = match asked.request.command {
-                    Command::Execute(batch) => (batch, true),
-                    Command::Query(batch, _) => (batch, false),
-                };
+                let batch = batch.clone();
                 if let Some(results) = self.execute(&batch) {
                     design.executed(self, Executed { id, batch, write, results });
                 }

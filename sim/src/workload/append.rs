@@ -1,7 +1,7 @@
 //! Transactions that append items to lists and read lists whole. No item is appended twice: so whoever reads a list sees
 //! in which order everything before took effect.
 
-use lockstep_node::api::{Reply, Request, Rows, Statement, Value};
+use lockstep_node::api::{Command, Reply, Rows, Statement, Value};
 
 use super::{Asked, batch, integer, integers};
 use crate::choice::Stream;
@@ -100,14 +100,14 @@ impl Transaction {
         }
     }
 
-    /// What a request asks, if it is one of this workload's.
-    pub fn of(request: &Request) -> Option<Transaction> {
+    /// What a command asks, if it is one of this workload's.
+    pub fn of(command: &Command) -> Option<Transaction> {
         let part = |statement: &Statement| match (statement.sql.as_str(), &integers(statement)?[..]) {
             (TEXT_APPEND | ROWS_APPEND, [list, item]) => Some(Part::Append { list: *list, item: *item }),
             (TEXT_READ | ROWS_READ, [list]) => Some(Part::Read { list: *list }),
             _ => None,
         };
-        match &batch(request).statements[..] {
+        match &batch(command)?.statements[..] {
             [all] if matches!(all.sql.as_str(), TEXT_READ_ALL | ROWS_READ_ALL) => Some(Transaction::ReadAll),
             statements => statements.iter().map(part).collect::<Option<_>>().map(Transaction::Parts),
         }

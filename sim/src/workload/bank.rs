@@ -1,9 +1,9 @@
 //! Transfers between accounts whose total never changes, and reads of that total.
 //!
 //! A transfer is one statement that writes the operation's number beside the movement of money, and does nothing if the
-//! number is there already: so it may be sent again while its outcome is unknown, and still happens once.
+//! number is there already: so it may be sent again, and still happens once, where nodes keep no sessions.
 
-use lockstep_node::api::{Batch, Statement, Value};
+use lockstep_node::api::{Batch, ReadLevel, Statement, Value};
 use lockstep_node::client::Resend;
 
 use super::Asked;
@@ -21,7 +21,11 @@ pub(super) fn operation(stream: &mut Stream, number: u64, accounts: u32) -> Aske
     } else {
         transfer(stream, number, accounts)
     };
-    Asked { batch: Batch { statements: vec![statement], atomic: true }, read, resend: Resend::Idempotent }
+    Asked {
+        batch: Batch { statements: vec![statement], atomic: true },
+        read: read.then_some(ReadLevel::Strong),
+        resend: Resend::Idempotent,
+    }
 }
 
 fn transfer(stream: &mut Stream, number: u64, accounts: u32) -> Statement {

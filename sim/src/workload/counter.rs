@@ -1,7 +1,7 @@
 //! Additions to a few counters, and reads of them. What a counter may hold is then known within bounds, whatever order
 //! the additions took effect in.
 
-use lockstep_node::api::{Request, Statement, Value};
+use lockstep_node::api::{Command, Statement, Value};
 
 use super::{Asked, batch, integers};
 use crate::choice::Stream;
@@ -43,9 +43,9 @@ pub(super) fn operation(stream: &mut Stream, keys: u32, add: (u32, u32), reads: 
 }
 
 impl Counting {
-    /// What a request asks, if it is one of this workload's.
-    pub fn of(request: &Request) -> Option<Counting> {
-        let [statement] = &batch(request).statements[..] else { return None };
+    /// What a command asks, if it is one of this workload's.
+    pub fn of(command: &Command) -> Option<Counting> {
+        let [statement] = &batch(command)?.statements[..] else { return None };
         match (statement.sql.as_str(), &integers(statement)?[..]) {
             (ADD, [counter, amount]) => Some(Counting::Add { counter: *counter, amount: *amount }),
             (READ, [counter]) => Some(Counting::Read { counter: *counter }),

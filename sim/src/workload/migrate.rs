@@ -1,7 +1,7 @@
 //! A migration while others work: one client executes its steps in their order, each as one atomic batch.
 //!
-//! A step is not made to be executed twice. So its batch first writes the step's number into a table, and at last counts
-//! it as finished. While the outcome is unknown the batch is sent again; if the number is there already, its first
+//! A step is not made to be executed twice, and not every system keeps sessions. So its batch first writes the step's number
+//! into a table, and at last counts it as finished. While the outcome is unknown the batch is sent again; if the number is there already, its first
 //! statement fails, and says that an earlier sending was executed.
 
 use lockstep_node::api::{Reply, SqlError, Statement, Value};

@@ -16,7 +16,7 @@ pub mod tables;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Request, Statement, Value};
+use lockstep_node::api::{Batch, Command, Parameters, ReadLevel, Reply, Statement, Value};
 use lockstep_node::client::{Client, Failure, Patience, Resend, Transport};
 
 use crate::choice::Stream;
@@ -34,10 +34,11 @@ const PATIENCE: Patience =
 /// Stands in for the workload of an operation that belongs to none.
 const PROBE: u32 = u32::MAX;
 
-/// One operation: what is asked, and whether asking twice would count twice.
+/// One operation: what is asked, and whether it may be asked twice where nodes keep no sessions.
 pub(crate) struct Asked {
     batch: Batch,
-    read: bool,
+    /// The level of a read; `None` for a write.
+    read: Option<ReadLevel>,
     resend: Resend,
 }
 
@@ -45,19 +46,19 @@ impl Asked {
     /// The command that asks it.
     pub(crate) fn command(self) -> Command {
         match self.read {
-            true => Command::Query(self.batch, ReadLevel::Strong),
-            false => Command::Execute(self.batch),
+            Some(level) => Command::Query(self.batch, level),
+            None => Command::Execute(self.batch),
         }
     }
 
     /// A batch that reads. However often it is sent, it changes nothing.
     fn read(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: true, resend: Resend::Idempotent }
+        Asked { batch: Batch { statements, atomic: true }, read: Some(ReadLevel::Strong), resend: Resend::Idempotent }
     }
 
     /// A batch that writes, and would write something else if it were executed twice.
     fn write(statements: Vec<Statement>) -> Asked {
-        Asked { batch: Batch { statements, atomic: true }, read: false, resend: Resend::Never }
+        Asked { batch: Batch { statements, atomic: true }, read: None, resend: Resend::Never }
     }
 }
 
@@ -115,7 +116,8 @@ async fn work(client: SimClient, world: World, place: u32, workload: Workload, p
             return;
         }
         let entity = u64::from(place) << 40 | number;
-        let asked = operation(&world, &workload.kind, entity, number);
+        let mut asked = operation(&world, &workload.kind, entity, number);
+        asked.read = asked.read.map(|level| workload.level.unwrap_or(level));
         perform(&mut client, place, number, asked).await;
         number += u64::from(workload.clients);
     }
@@ -191,19 +193,19 @@ fn due(world: &World, place: u32, workload: &Workload, pace: &Pace, number: u64)
 /// Has an operation executed and writes down what came of it. Returns its place in the history.
 async fn perform(client: &mut Client<SimClient>, workload: u32, number: u64, asked: Asked) -> usize {
     let resend = asked.resend;
-    let request = Request { session: None, command: asked.command() };
+    let command = asked.command();
     let world = client.transport();
     let place = world.begin(Operation {
         client: world.number(),
         workload,
         number,
-        request: request.clone(),
+        command: command.clone(),
         called: world.time(),
         attempts: 0,
         resend,
         outcome: Outcome::Unknown { reason: "the run ended before it was answered".into() },
     });
-    let (attempts, result) = client.execute(&request, resend).await;
+    let (attempts, result) = client.execute(&command, resend).await;
     let world = client.transport();
     let returned = world.time();
     if let Ok(reply) = &result {
@@ -235,10 +237,11 @@ fn weighted<'a, T>(stream: &mut Stream, of: &'a [T], weight: impl Fn(&T) -> u32)
         .expect("the draw is below the total weight")
 }
 
-/// The batch of a request, whatever it is for.
-fn batch(request: &Request) -> &Batch {
-    match &request.command {
-        Command::Execute(batch) | Command::Query(batch, _) => batch,
+/// The batch of a command, whatever it is for.
+fn batch(command: &Command) -> Option<&Batch> {
+    match command {
+        Command::Execute(batch) | Command::Query(batch, _) => Some(batch),
+        _ => None,
     }
 }
 

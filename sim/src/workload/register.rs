@@ -1,6 +1,6 @@
 //! Reads, writes and compare-and-set of a few registers: each must behave as if there were one copy of it.
 
-use lockstep_node::api::{Request, Statement, Value};
+use lockstep_node::api::{Command, Statement, Value};
 
 use super::{Asked, batch, integers};
 use crate::choice::Stream;
@@ -62,9 +62,9 @@ pub(super) fn operation(
 }
 
 impl Access {
-    /// What a request asks, if it is one of this workload's.
-    pub fn of(request: &Request) -> Option<Access> {
-        let [statement] = &batch(request).statements[..] else { return None };
+    /// What a command asks, if it is one of this workload's.
+    pub fn of(command: &Command) -> Option<Access> {
+        let [statement] = &batch(command)?.statements[..] else { return None };
         match (statement.sql.as_str(), &integers(statement)?[..]) {
             (READ, [register]) => Some(Access::Read { register: *register }),
             (READ_ALL, []) => Some(Access::ReadAll),

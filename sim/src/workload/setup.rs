@@ -1,12 +1,12 @@
 //! Sets the tables up before any workload begins.
 //!
-//! The statements are not made to be sent twice. So each batch first writes its number into a guard table, which the first
+//! The statements are not made to be executed twice, and not every system keeps sessions. So each batch first writes its number into a guard table, which the first
 //! one creates: when a batch whose outcome was unknown is sent again and had been executed, that fails, and with it the
 //! whole batch. The guard is one table for all batches since a change of the schema has the whole database read anew.
 
 use std::sync::{Arc, Mutex};
 
-use lockstep_node::api::{Batch, Command, Request, Statement};
+use lockstep_node::api::{Batch, Command, Statement};
 use lockstep_node::client::{Client, Failure, Resend};
 
 use super::PATIENCE;
@@ -59,8 +59,8 @@ async fn run(mut client: Client<crate::world::SimClient>, statements: Vec<String
 /// Executes a batch whose first statement fails if the batch was executed before.
 async fn execute(client: &mut Client<crate::world::SimClient>, sql: Vec<String>) -> Result<(), String> {
     let statements = sql.iter().map(Statement::new).collect();
-    let request = Request { session: None, command: Command::Execute(Batch { statements, atomic: true }) };
-    let (attempts, result) = client.execute(&request, Resend::Idempotent).await;
+    let command = Command::Execute(Batch { statements, atomic: true });
+    let (attempts, result) = client.execute(&command, Resend::Idempotent).await;
     let reply = result.map_err(|failure| match failure {
         Failure::NotExecuted(reason) | Failure::Unknown(reason) => reason,
     })?;

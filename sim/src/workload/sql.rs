@@ -29,7 +29,7 @@ pub(super) fn operation(stream: &mut Stream, mix: &[Mixed], values: &BTreeMap<St
     };
     let statements = chosen.sql.iter().map(statement).collect();
     // A read changes nothing, however often it is done; what a write would do twice nobody knows.
-    let resend = if chosen.read { Resend::Idempotent } else { Resend::Never };
+    let resend = if chosen.read.is_some() { Resend::Idempotent } else { Resend::Never };
     Asked { batch: Batch { statements, atomic: chosen.atomic }, read: chosen.read, resend }
 }
 

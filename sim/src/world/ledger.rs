@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use lockstep_node::event::Event;
-use lockstep_node::raft::{Role, Term};
+use lockstep_node::raft::{Position, Role, Term};
 
 use super::State;
 use crate::check::Check;
 use crate::history::History;
 use crate::record::{Detail, Machine, Phase, Recorded, What};
 use crate::run::{Finding, Verdict, Violation};
+use crate::systems::Logged;
 use crate::trace::Item;
 
 /// The records of a run, and the checks that watch them.
@@ -18,6 +19,8 @@ pub struct Ledger {
     pub records: Vec<Recorded>,
     /// What clients asked and saw.
     pub history: History,
+    /// What was executed, by index, as the first node executed it that said so. Records do without the payloads.
+    pub executed: BTreeMap<u64, Logged>,
     /// How often each mark was reached since clients began, on each machine.
     marks: BTreeMap<&'static str, BTreeMap<Machine, u64>>,
     checks: Vec<Box<dyn Check>>,
@@ -49,6 +52,7 @@ impl Ledger {
         Ledger {
             records: Vec::new(),
             history: History::default(),
+            executed: BTreeMap::new(),
             marks: BTreeMap::new(),
             checks,
             violated: None,
@@ -140,10 +144,20 @@ impl Ledger {
                 standing.applied = index.0;
                 &["entry.applied"]
             }
+            Event::Installed { at, last, .. } => {
+                (standing.applied, standing.last) = (at.0, last.0);
+                &["snapshot.installed"]
+            }
+            Event::Compacted { .. } => &["log.compacted"],
+            Event::Copied { .. } => &["snapshot.copied"],
+            Event::ChunkReceived { .. } => &["snapshot.chunk.received"],
+            Event::CopyDiscarded { .. } => &["snapshot.discarded"],
             Event::Persisted { .. } => &["log.synced"],
             Event::Committed { .. } => &["entry.committed"],
             Event::Checkpointed { .. } => &["database.checkpointed"],
             Event::TornTail { .. } => &["log.torn-tail"],
+            Event::Corrupt { .. } => &["log.corrupt"],
+            Event::Recovered => &["log.recovered"],
             Event::Stopped { .. } => &["node.stopped"],
             Event::Forwarded { .. } => &["request.forwarded"],
             Event::Voted { .. } => &["vote.granted"],
@@ -162,7 +176,11 @@ impl State {
     }
 
     /// Records something that happens now.
-    pub fn record(&mut self, what: What) {
+    pub fn record(&mut self, mut what: What) {
+        if let What::Node(_, Event::Applied { index, term, payload, .. }) = &mut what {
+            let (position, payload) = (Position { term: *term, index: *index }, std::mem::take(payload));
+            self.ledger.executed.entry(index.0).or_insert(Logged { position, payload });
+        }
         self.trace.enter_hashed(Item::Record, &what, || format!("{what:?}"));
         match &what {
             What::Node(machine, event) => {

@@ -98,6 +98,11 @@ impl Machine {
         }
     }
 
+    /// Draws other fates for what is pending at a cut.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = ChaCha8Rng::seed_from_u64(seed);
+    }
+
     /// Starts the machine again after a cut, or the process after a kill.
     pub fn restart(&mut self) {
         (self.dead, self.cut_at, self.calls) = (false, None, 0);
@@ -161,9 +166,14 @@ impl Machine {
 
     /// Damages the beginning of a file on the platters.
     pub fn damage_durably(&mut self, file: &str) {
+        self.damage_durably_at(file, 0);
+    }
+
+    /// Damages a file on the platters from an offset on.
+    pub fn damage_durably_at(&mut self, file: &str, offset: u64) {
         let inode = self.inode(file);
         for image in [&mut self.live, &mut self.durable] {
-            image.apply(&Change::Write { inode, offset: 0, bytes: vec![0xff; 8] });
+            image.apply(&Change::Write { inode, offset: offset as usize, bytes: vec![0xff; 8] });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Every promise of the log, with the test that would break it.
 
+mod base;
 mod crash;
 mod disk;
 mod rot;
@@ -8,7 +9,7 @@ mod story;
 use bytes::Bytes;
 
 use self::disk::{Machine, run};
-use super::{ClusterId, LogStore, bootstrap, format};
+use super::{ClusterId, Completed, LogStore, bootstrap, format};
 use crate::raft::{Batch, Entry, EntryKind, HardState, Index, Term};
 
 const CLUSTER: ClusterId = ClusterId(7);
@@ -40,11 +41,11 @@ fn write(
     append: Vec<Entry>,
 ) {
     store.submit(machine, Batch(batch), hard_state, truncate_from.map(Index), append).expect("the disk works");
-    while complete(machine, store) != Some(Batch(batch)) {}
+    while complete(machine, store) != Some(Completed::Batch(Batch(batch))) {}
 }
 
 /// Completes one sync.
-fn complete(machine: &mut Machine, store: &mut LogStore) -> Option<Batch> {
+fn complete(machine: &mut Machine, store: &mut LogStore) -> Option<Completed> {
     let (ticket, result) = machine.complete().expect("the machine is alive").expect("a sync is under way");
     store.synced(machine, ticket, result).expect("the disk works")
 }

@@ -1,6 +1,6 @@
 //! Single cases, told one by one.
 
-use super::super::{BootError, ClusterId, bootstrap, format, open};
+use super::super::{BootError, ClusterId, Completed, bootstrap, format, open};
 use super::disk::{Machine, run};
 use super::{CLUSTER, complete, entry, founded, founding, write};
 use crate::host::{Disk, DiskError};
@@ -71,9 +71,9 @@ fn batches_submitted_during_a_sync_are_written_together() {
     store.submit(&mut machine, Batch(2), None, None, vec![entry(3, 1, b"b"), entry(4, 1, b"c")]).unwrap();
     store.submit(&mut machine, Batch(3), None, Some(Index(4)), vec![entry(4, 2, b"d")]).unwrap();
     let before = machine.calls;
-    assert_eq!(complete(&mut machine, &mut store), Some(Batch(1)));
+    assert_eq!(complete(&mut machine, &mut store), Some(Completed::Batch(Batch(1))));
     assert_eq!(store.durable_index(), Index(2));
-    assert_eq!(complete(&mut machine, &mut store), Some(Batch(3)));
+    assert_eq!(complete(&mut machine, &mut store), Some(Completed::Batch(Batch(3))));
     assert_eq!(store.durable_index(), Index(4));
     // Two completions, one write and one sync between them, and the mark after the last one.
     assert_eq!(machine.calls - before, 5);

@@ -1,5 +1,6 @@
 //! The disk as the log and the world use it.
 
+mod copy;
 mod crash;
 mod sqlite;
 
