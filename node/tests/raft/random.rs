@@ -238,13 +238,12 @@ impl<'a> World<'a> {
     }
 
     /// A host takes a copy only if it is newer than what its database executed, and no newer than the term that its core
-    /// knows; and not while it leads.
+    /// knows. The node may have become the leader since the copy was sent.
     fn takes(&self, id: NodeId, snapshot: &Snapshot) -> bool {
         let executed = self.cluster.disks[&id].applied;
-        self.cluster.raft(id).is_some_and(|raft| {
-            let is_newer = snapshot.at.index > raft.apply_to().max(executed);
-            is_newer && snapshot.at.term <= raft.term() && raft.role() != Role::Leader
-        })
+        self.cluster
+            .raft(id)
+            .is_some_and(|raft| snapshot.at.index > raft.apply_to().max(executed) && snapshot.at.term <= raft.term())
     }
 
     /// A node loses the end of its log: one at a time, and only while all know the same voters, three or more. Otherwise
