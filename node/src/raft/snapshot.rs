@@ -21,23 +21,20 @@ impl<R: Rules> Raft<R> {
         self.log.compact(to);
     }
 
-    /// Goes on from a database that was received.
+    /// Goes on from a database that was received. It may have come so slowly that this node leads by now, with all that it
+    /// holds in its log.
     pub(super) fn installed(&mut self, at: Position, configuration: (Index, Configuration)) {
         assert!(at.term <= self.hard_state.term, "a database at {at} is newer than term {}", self.hard_state.term);
-        assert!(!matches!(self.state, State::Leader(_)), "a leader has no use for a copy of another's database");
         let kept = self.log.term_at(at.index) == Some(at.term);
         if at.index < self.log.base().index {
             return;
         }
-        assert!(
-            kept || at.index > self.commit,
-            "a database at {at} does not hold what is committed up to {}",
-            self.commit
-        );
+        let must_hold = at.index <= self.commit || matches!(self.state, State::Leader(_));
+        assert!(kept || !must_hold, "a database at {at} does not hold what is committed up to {}", self.commit);
         self.log.install(at, configuration);
         self.durability.install(at.index, kept);
         self.commit_to(at.index);
-        if let Some(leader) = self.leader {
+        if let Some(leader) = self.leader.filter(|leader| *leader != self.id) {
             let body = Body::Appended { matched: at.index };
             self.send_after_sync(leader, Message { term: self.hard_state.term, body });
         }

@@ -1,4 +1,13 @@
-//! Tests of the Raft core: golden scripts, each a test of its own, and random clusters.
+//! Tests of the Raft core.
+//!
+//! | file | judges the core by |
+//! |---|---|
+//! | `scripts/`, `script`, `show` | golden scripts, one behaviour each |
+//! | `random` | random clusters in which everything goes wrong |
+//! | `model`, `scopes`, `shared` | every state that small clusters can reach |
+//! | `fuzz` | messages that no correct peer would send |
+//! | `properties` | majorities and changes of the members, by enumeration |
+//! | `cluster`, `disk`, `checker` | a cluster to do it with, and Raft's safety properties |
 //!
 //! A script in `scripts/` holds commands, each on a line that begins with `> `, and below them what the nodes did. With
 //! `UPDATE=1` in the environment the outputs are written anew; what they say must then be reviewed. `script.rs` lists the
@@ -13,6 +22,7 @@ mod properties;
 mod random;
 mod scopes;
 mod script;
+mod shared;
 mod show;
 
 use std::fs;

@@ -5,8 +5,6 @@
 //! their answers arrive at once, since they change nothing but the asker's mind.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +17,7 @@ use stateright::{Model, Property};
 use crate::checker::Checker;
 use crate::cluster::Breaks;
 use crate::disk::Disk;
+use crate::shared::{Shared, fingerprint};
 
 /// What may happen in a cluster, and how often.
 #[derive(Clone)]
@@ -72,60 +71,6 @@ struct Node {
     commit: Index,
     /// To whom it should send a copy of its database.
     copies: Vec<NodeId>,
-}
-
-/// A part of a state that most steps leave as it is: it is shared, and its hash is computed once.
-#[derive(Clone, Debug)]
-struct Shared<T> {
-    value: Arc<T>,
-    hash: u64,
-}
-
-impl<T: Clone + Hash> Shared<T> {
-    fn new(value: T) -> Shared<T> {
-        Shared { hash: fingerprint(&value), value: Arc::new(value) }
-    }
-
-    fn get_mut(&mut self) -> &mut T {
-        self.hash = 0;
-        Arc::make_mut(&mut self.value)
-    }
-
-    /// Hashes it again if it was changed.
-    fn settle(&mut self) {
-        if self.hash == 0 {
-            self.hash = fingerprint(&*self.value);
-        }
-    }
-}
-
-impl<T> Deref for Shared<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: PartialEq> PartialEq for Shared<T> {
-    fn eq(&self, other: &Shared<T>) -> bool {
-        self.hash == other.hash && self.value == other.value
-    }
-}
-
-impl<T: Eq> Eq for Shared<T> {}
-
-impl<T> Hash for Shared<T> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u64(self.hash);
-    }
-}
-
-/// The same in every run.
-fn fingerprint(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A message under way, ordered by anything that is the same in every run.
@@ -354,14 +299,12 @@ impl State {
         self.step(scope, to, Input::Message { from, message: message.clone() });
     }
 
-    /// The node boots with what is on its disk. Answers to questions of the earlier boot are dropped by its host.
+    /// The node boots with what is on its disk. Boots are not told apart here, so a scope has either crashes or reads.
     fn crash(&mut self, scope: &Scope, id: NodeId) {
         self.limits.crashes -= 1;
         let disk = self.node(id).disk.clone();
         let raft = Raft::new(OPTIONS, id, disk.saved(), Breaks(scope.breaks));
         *self.node_mut(id) = Node { raft, disk, writes: VecDeque::new(), commit: Index(0), copies: vec![] };
-        let is_answer = |letter: &Letter| matches!(letter.message.body, Body::ReadIndexReply { .. });
-        self.network.retain(|letter| letter.to != id || !is_answer(letter));
         self.carry_out(scope, id);
     }
 
