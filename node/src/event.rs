@@ -2,6 +2,8 @@
 //!
 //! An event is a fact, recorded after it happened. Verdicts are computed from them, so each says exactly when it is recorded.
 
+use bytes::Bytes;
+
 use crate::raft::{Configuration, Index, NodeId, Role, Term};
 use crate::sqlite::Digest;
 
@@ -85,6 +87,8 @@ pub enum Event {
         entry: u64,
         /// The digest of the database's contents after it.
         digest: Digest,
+        /// What the entry carries.
+        payload: Bytes,
     },
     /// A client's request was passed on to the leader.
     Forwarded {
@@ -100,6 +104,37 @@ pub enum Event {
     TornTail {
         /// The first index that may have been lost.
         from: Index,
+    },
+    /// The log forgot its beginning, which a durable database holds.
+    Compacted {
+        /// The last index that it forgot.
+        to: Index,
+    },
+    /// A copy of the database is complete, and is sent to who needs it.
+    Copied {
+        /// The applied index of the copy.
+        at: Index,
+    },
+    /// A chunk of a copy came and was written.
+    ChunkReceived {
+        /// How much of the copy is there.
+        bytes: u64,
+    },
+    /// A copy that was received is not used.
+    CopyDiscarded {
+        /// Why.
+        why: String,
+    },
+    /// A copy that was received is this node's database from now on, durably.
+    Installed {
+        /// Its applied index, after which the log begins.
+        at: Index,
+        /// The term of the entry there.
+        term: Term,
+        /// The chain of the log there.
+        chain: u64,
+        /// The end of the log: it is empty unless it went on after `at` as before.
+        last: Index,
     },
     /// A part of the log was found corrupt at boot that had been durable. The node has trimmed it, and neither votes nor
     /// campaigns until it holds everything again that it may have acknowledged.

@@ -200,6 +200,10 @@ pub enum Work {
     Checkpoint,
     /// Reading beside the log.
     Read,
+    /// Copying pages of the database for another node.
+    Copy,
+    /// Reading all of a received database.
+    Verify,
 }
 
 /// Work that may take long. It owns what it needs and hands it back in its outcome.

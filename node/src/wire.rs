@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::api::{Request, Response};
 use crate::log_store::ClusterId;
-use crate::raft::{Index, Message, NodeId};
+use crate::raft::{Index, Message, NodeId, Position, Term};
 use crate::sqlite::Digest;
 
 /// The version of the wire format. Nodes of different versions do not talk.
@@ -41,8 +41,53 @@ pub struct Peer {
     /// The sender's digest at its newest applied and durable index that is divisible by the cluster's interval. It
     /// comes with acknowledgements.
     pub digest: Option<(Index, Digest)>,
-    /// What it says. Without a message it is a greeting, which tells of the sender's boot and nothing else.
-    pub message: Option<Message>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a node says to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Content {
+    /// Nothing but that the sender is there, in this boot.
+    Greeting,
+    /// A message of one core to another.
+    Raft(Message),
+    /// A copy of the database on its way.
+    Copy(Part),
+}
+
+/// A part of a copy of the database, or an answer to one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Part {
+    /// Some bytes of its file.
+    Chunk {
+        /// Numbers the copies of the sender's boot.
+        copy: u64,
+        /// The term in which the sender leads.
+        term: Term,
+        /// The last entry that was applied to the copy.
+        at: Position,
+        /// The chain of the log there.
+        chain: u64,
+        /// Where in the file the bytes stand.
+        offset: u64,
+        /// The bytes.
+        bytes: Bytes,
+        /// With the last chunk, the checksum of the whole file: XXH3, 128 bits.
+        checksum: Option<u128>,
+    },
+    /// The answer to a chunk: everything before this offset has come.
+    Received {
+        /// As in the chunk.
+        copy: u64,
+        /// Where the next chunk begins.
+        offset: u64,
+    },
+    /// The receiver has installed the copy, or has no use for it.
+    Ended {
+        /// As in the chunks.
+        copy: u64,
+    },
 }
 
 /// A request on its way to the leader.

@@ -16,7 +16,7 @@ use crate::record::{Machine, Recorded};
 use crate::run::{Replica, Rows};
 use crate::scenario::model::Scenario;
 use crate::systems::plain_sqlite::value;
-use crate::systems::{Reopened, System};
+use crate::systems::{Logged, Reopened, System};
 use crate::world::World;
 
 /// Reads the database of every machine that hosts a member.
@@ -30,19 +30,22 @@ pub fn inspect(world: &World, system: &dyn System, scenario: &Scenario) -> BTree
     replicas
 }
 
-/// The entries that were executed, by index, as they stand in the durable logs: see [`Evidence::log`].
+/// The entries that were executed, by index: see [`Evidence::log`]. `archive` holds those of which a node said so.
 ///
 /// [`Evidence::log`]: crate::run::Evidence::log
 pub fn executed(
     system: &dyn System,
+    archive: &BTreeMap<u64, Logged>,
     records: &[Recorded],
     replicas: &BTreeMap<Machine, Replica>,
 ) -> BTreeMap<u64, Option<Command>> {
     let executions = Executions::of(records);
-    let mut executed = BTreeMap::new();
+    // Logs forget, and what was executed is what counts: so it is taken from those who executed it, if they said so.
+    let mut executed: BTreeMap<u64, Option<Command>> =
+        archive.iter().map(|(index, entry)| (*index, system.request(entry))).collect();
     for replica in replicas.values() {
         let Some(Ok(log)) = &replica.durable_log else { continue };
-        for entry in log {
+        for entry in &log.entries {
             let Position { index, term } = entry.position;
             // A node that is killed after it executed an entry, and before it says so, never says it again.
             let done = match executions.at(index.0) {

@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::members::Members;
 use crate::record::{Machine, Recorded};
 use crate::scenario::model::Scenario;
-use crate::systems::{Logged, Reopened};
+use crate::systems::{DurableLog, Reopened};
 
 /// The evidence of a run, complete once the world has stopped.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub struct Evidence {
     pub history: History,
     /// What each replica holds at the end: those of the members, where nodes say who is one.
     pub replicas: BTreeMap<Machine, Replica>,
-    /// The entries that were executed, by index, as they stand in the durable logs; `None` for one that is no client's.
-    /// An index is missing if no disk holds what was executed there. Empty if the system has no log, or reports no events.
+    /// The entries that were executed, by index, as the first node executed them that said so, or as they stand in the
+    /// durable logs; `None` for one that is no client's. An index is missing if neither tells what was executed there. Empty if the system has no log, or reports no events.
     pub log: BTreeMap<u64, Option<Command>>,
     /// How many events, messages and disk operations there were.
     pub counts: Counts,
@@ -77,7 +77,7 @@ pub struct Replica {
     pub finals: Vec<Result<Rows, String>>,
     /// The entries of its log that would survive a loss of power now, or why it could not boot then; `None` for a system
     /// without a log.
-    pub durable_log: Option<Result<Vec<Logged>, String>>,
+    pub durable_log: Option<Result<DurableLog, String>>,
     /// What its database holds once its machine has lost power, after all else was read, or why it cannot be opened then.
     /// Asked of one machine, drawn. Where there is no database then, nothing was executed. `None` for a system whose
     /// databases do not know.

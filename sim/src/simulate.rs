@@ -77,7 +77,7 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
             system: system.name().to_owned(),
             seed,
             history: std::mem::take(&mut state.ledger.history),
-            log: executed(system, &records, &replicas),
+            log: executed(system, &state.ledger.executed, &records, &replicas),
             records,
             replicas,
             counts: state.counts.clone(),

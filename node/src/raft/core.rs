@@ -140,7 +140,7 @@ impl<R: Rules> Raft<R> {
     ///
     /// # Panics
     /// On inputs that break the host's contract: a batch that was never handed out, the proposal of a configuration, a
-    /// compaction beyond what may be applied.
+    /// compaction beyond what may be applied, a database that is newer than the term or other than what is committed.
     /// Nothing that a peer sends panics.
     pub fn step(&mut self, input: Input) {
         let (term, commit) = (self.hard_state.term, self.commit);

@@ -77,7 +77,8 @@ pub enum Input {
         /// To whom it was to go.
         to: NodeId,
     },
-    /// A peer was heard of in a new boot. What an earlier boot acknowledged may be lost.
+    /// A peer was heard of in a new boot, of which no message was stepped yet. What an earlier boot acknowledged may be lost,
+    /// and what it asked is of no interest any more.
     Restarted {
         /// The peer.
         peer: NodeId,

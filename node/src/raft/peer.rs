@@ -108,13 +108,15 @@ impl Peer {
         self.flow = Flow::Probe { waiting: false };
     }
 
-    /// Whether the host must be told that this follower needs a copy of the database.
+    /// Whether the host must be told that this follower needs a copy of the database. Nobody makes one for a follower that
+    /// does not answer.
     pub(super) fn wants_snapshot(&mut self, log: &Log) -> bool {
         if self.next.previous() < log.base().index && !matches!(self.flow, Flow::Snapshot { .. }) {
             self.flow = Flow::Snapshot { told: false };
         }
+        let heard = self.is_heard();
         match &mut self.flow {
-            Flow::Snapshot { told } => !std::mem::replace(told, true),
+            Flow::Snapshot { told } if heard => !std::mem::replace(told, true),
             _ => false,
         }
     }

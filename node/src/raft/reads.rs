@@ -65,6 +65,11 @@ impl Reads {
         self.void = true;
     }
 
+    /// Nobody waits any more for the answers to what a follower asked.
+    pub(super) fn forget(&mut self, follower: NodeId) {
+        self.waiting.retain(|waiting| !matches!(waiting.reader, Reader::Follower(id, _) if id == follower));
+    }
+
     /// Nothing can be said any more to those who wait: the node does not lead.
     pub(super) fn abandon(self, effects: &mut Effects) {
         for waiting in self.waiting {

@@ -21,18 +21,20 @@ impl<R: Rules> Raft<R> {
         self.log.compact(to);
     }
 
-    /// Goes on from a database that was received.
+    /// Goes on from a database that was received. It may have come so slowly that this node leads by now, with all that it
+    /// holds in its log.
     pub(super) fn installed(&mut self, at: Position, configuration: (Index, Configuration)) {
         assert!(at.term <= self.hard_state.term, "a database at {at} is newer than term {}", self.hard_state.term);
-        assert!(!matches!(self.state, State::Leader(_)), "a leader has no use for a copy of another's database");
         let kept = self.log.term_at(at.index) == Some(at.term);
         if at.index < self.log.base().index {
             return;
         }
+        let must_hold = at.index <= self.commit || matches!(self.state, State::Leader(_));
+        assert!(kept || !must_hold, "a database at {at} does not hold what is committed up to {}", self.commit);
         self.log.install(at, configuration);
         self.durability.install(at.index, kept);
         self.commit_to(at.index);
-        if let Some(leader) = self.leader {
+        if let Some(leader) = self.leader.filter(|leader| *leader != self.id) {
             let body = Body::Appended { matched: at.index };
             self.send_after_sync(leader, Message { term: self.hard_state.term, body });
         }
@@ -50,12 +52,13 @@ impl<R: Rules> Raft<R> {
         }
     }
 
-    /// A peer booted anew. It may have lost what it had acknowledged, if that was corrupted meanwhile.
+    /// A peer booted anew. It may have lost what it had acknowledged, if that was corrupted meanwhile, and it numbers its
+    /// questions from the beginning.
     pub(super) fn restarted(&mut self, id: NodeId) {
         let last = self.log.last().index;
-        if let State::Leader(leader) = &mut self.state
-            && let Some(peer) = leader.peer_mut(id)
-        {
+        let State::Leader(leader) = &mut self.state else { return };
+        leader.reads.forget(id);
+        if let Some(peer) = leader.peer_mut(id) {
             peer.matched = Index(0);
             peer.begin_anew(last);
         }

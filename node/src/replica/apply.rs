@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::requests::Requests;
 use super::{Options, Stop, Worked};
 use crate::event::Event;
@@ -27,6 +29,8 @@ pub(super) struct Applier<R: Rules> {
     /// the log has grown again.
     frames_left: u32,
     digest_every: u64,
+    /// The database is known to be durable up to here.
+    durable: Index,
     /// Digests at reported indexes, oldest first, until a newer one of them is durable.
     reports: VecDeque<(Index, Digest)>,
 }
@@ -51,6 +55,7 @@ impl<R: Rules> Applier<R> {
             frames_left: 0,
             newest_time_us: 0,
             digest_every: options.digest_every,
+            durable: Index(0),
             reports: VecDeque::new(),
             idle: Some(Box::new(state_machine)),
         }
@@ -90,6 +95,7 @@ impl<R: Rules> Applier<R> {
         &mut self,
         host: &mut H,
         done: Done<R>,
+        raft: &Raft<R>,
         requests: &mut Requests,
     ) -> Result<(), Stop> {
         assert!(self.idle.is_none(), "two jobs ran at once");
@@ -98,24 +104,55 @@ impl<R: Rules> Applier<R> {
         self.frames_left = self.frames_left.min(self.wal_frames);
         self.idle = Some(done.state_machine);
         match done.outcome? {
-            Step::Applied(entries) => entries.into_iter().for_each(|entry| self.executed(host, entry, requests)),
+            Step::Applied(entries) => {
+                let payload = |index| raft.entries(index, index)[0].payload.clone();
+                for entry in entries {
+                    let payload = payload(entry.position.index);
+                    self.executed(host, entry, payload, requests);
+                }
+            }
             Step::Checkpointed(checkpoint) => {
                 self.frames_left = self.wal_frames;
+                self.durable = self.durable.max(checkpoint.durable.unwrap_or_default());
                 host.record(Event::Checkpointed { durable: checkpoint.durable });
             }
         }
         Ok(())
     }
 
-    fn executed<H: Host>(&mut self, host: &mut H, entry: Applied, requests: &mut Requests) {
+    fn executed<H: Host>(&mut self, host: &mut H, entry: Applied, payload: Bytes, requests: &mut Requests) {
         let Position { term, index } = entry.position;
         assert!(index == self.applied.index.next(), "entry {index} executed after {}", self.applied.index);
         self.applied = entry.position;
         if index.0 % self.digest_every == 0 {
             self.reports.push_back((index, entry.digest));
         }
-        host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest });
+        host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest, payload });
         requests.executed(host, entry.position, entry.reply);
+    }
+
+    /// The database is known to be durable up to here: a checkpoint proved it, or it was received so.
+    pub(super) fn durable(&self) -> Index {
+        self.durable
+    }
+
+    /// Whether nothing uses the database.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    /// Lets go of the database, which is not current any more.
+    pub(super) fn close(&mut self) {
+        self.idle = None;
+    }
+
+    /// Goes on with another database, which was received and is durable.
+    pub(super) fn replace(&mut self, state_machine: StateMachine<R>) {
+        self.applied = state_machine.applied();
+        self.durable = self.applied.index;
+        (self.wal_frames, self.frames_left) = (state_machine.wal_frames(), 0);
+        self.reports.clear();
+        self.idle = Some(Box::new(state_machine));
     }
 
     /// The last entry that was executed.

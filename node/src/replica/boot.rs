@@ -5,16 +5,19 @@
 //! a message leave, since every message claims something about what this node holds.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::apply::Applier;
+use super::copies::{self, Copies};
 use super::members::Changes;
 use super::peers::Peers;
 use super::reads::Reads;
+use super::receive::Receive;
 use super::requests::Requests;
 use super::{Options, Replica, Stop};
 use crate::event::Event;
 use crate::host::{Host, Input, Outcome, Work};
-use crate::log_store::{self, Opened};
+use crate::log_store::{self, BootError, Opened};
 use crate::prove;
 use crate::raft::{self, Batch, Configuration, Index, Position, Raft, Rules, Term};
 use crate::state_machine::{self, Fatal, StateMachine};
@@ -23,6 +26,7 @@ use crate::state_machine::{self, Fatal, StateMachine};
 pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
     let opened = log_store::open(host).await?;
     let database = format!("db-{}", opened.superblock.generation);
+    copies::remove_leftovers(host, opened.superblock.generation).map_err(BootError::from)?;
     prove::prove(host, &format!("{database}-wal")).await?;
     let state_machine = open_database(host, database.clone(), &options, rules.clone()).await?;
     agree(&opened, &state_machine)?;
@@ -31,7 +35,7 @@ pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rule
         id: opened.superblock.node,
         epoch: opened.superblock.epoch,
         term: opened.hard_state.term,
-        last: opened.entries.last().map_or(Index(0), |entry| entry.index),
+        last: opened.entries.last().map_or(opened.superblock.base.index, |entry| entry.index),
         applied: state_machine.applied().index,
     });
     if let Some(from) = opened.torn {
@@ -50,6 +54,13 @@ fn executed_configuration<R: Rules>(state_machine: &StateMachine<R>) -> Result<(
     let contradiction =
         |error| Stop::Contradiction(format!("the configuration of entry {index} in the database: {error}"));
     Ok((index, configuration.map_err(contradiction)?))
+}
+
+/// How long a lease lasts. A voter waits for the shortest election timeout by its own clock before it helps to elect
+/// somebody else; a tenth off that clock, a tenth off the leader's, and whole milliseconds on both are left as a margin.
+fn lease_ticks(election_min: Duration) -> u32 {
+    let election_ms = u32::try_from(election_min.as_millis()).unwrap_or(u32::MAX);
+    (election_ms / 10 * 8).saturating_sub(2).max(1)
 }
 
 /// Opening reads the whole database: it is a job like any other, so that it takes its time in the simulation too.
@@ -103,7 +114,7 @@ fn replica<H: Host, R: Rules>(
     let superblock = opened.superblock;
     let mut log = opened.store;
     log.set_segment_bytes_max(options.segment_bytes_max);
-    let ticks = |time: std::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
+    let ticks = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
     let core = raft::Options {
         heartbeat_ticks: ticks(options.heartbeat),
         election_ticks: ticks(options.election_min),
@@ -112,7 +123,7 @@ fn replica<H: Host, R: Rules>(
         max_inflight_bytes: options.inflight_bytes_max,
         max_uncommitted_bytes: options.uncommitted_bytes_max,
         promote_lag: options.promote_lag,
-        lease_ticks: 0,
+        lease_ticks: if options.lease { lease_ticks(options.election_min) } else { 0 },
     };
     let mut peers = Peers::new(superblock.cluster, superblock.node, superblock.epoch, &configuration.1);
     peers.follow(&opened.entries);
@@ -126,11 +137,14 @@ fn replica<H: Host, R: Rules>(
     };
     Replica {
         peers,
-        raft: Raft::new(core, superblock.node, saved, rules),
+        raft: Raft::new(core, superblock.node, saved, rules.clone()),
         log,
         requests: Requests::default(),
         reads: Reads::new(database),
         changes: Changes::default(),
+        copies: Copies::default(),
+        receive: Receive::default(),
+        rules,
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),
         durable: Batch(0),

@@ -17,9 +17,11 @@
 
 mod apply;
 mod boot;
+mod copies;
 mod members;
 mod peers;
 mod reads;
+mod receive;
 mod requests;
 
 use std::collections::VecDeque;
@@ -28,16 +30,18 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::event::Event;
-use crate::host::{Dead, Host, Input};
+use crate::host::{Dead, DiskError, Host, Input};
 use crate::log_store::{self, BootError, Completed, LogError, LogStore};
-use crate::raft::{self, Batch, Body, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
+use crate::raft::{self, Batch, Body, Index, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
 
 use apply::Applier;
+use copies::Copies;
 use members::Changes;
 use peers::{Opened, Peers};
 use reads::Reads;
+use receive::Receive;
 use requests::Requests;
 
 /// How a node is set up. Every node of a cluster should have the same.
@@ -49,6 +53,9 @@ pub struct Options {
     pub election_max: Duration,
     /// The time between two heartbeats of a leader that has nothing else to say.
     pub heartbeat: Duration,
+    /// Whether a leader answers linearizable reads on its own for a while after a majority confirmed that it leads. It must
+    /// be the same on all nodes, and it trusts their monotonic clocks to run equally fast within a tenth each.
+    pub lease: bool,
     /// The most bytes of payload in one append message; a single larger entry still travels.
     pub append_bytes_max: usize,
     /// The most append messages to one peer that wait for their answer.
@@ -65,6 +72,17 @@ pub struct Options {
     pub apply_entries_max: usize,
     /// SQLite's log is copied into the database file when it has grown by so many frames.
     pub checkpoint_frames: u32,
+    /// The log forgets what the database has durably, once that is so many entries.
+    pub compact_every: u64,
+    /// It keeps so many of them for followers that are a little behind.
+    pub compact_keep: u64,
+    /// Pages of the database that are copied in one go for a node that needs more than the log has. A commit waits for one
+    /// such step at most.
+    pub copy_pages: u32,
+    /// The bytes of one chunk of a copy.
+    pub copy_chunk_bytes: usize,
+    /// After so long without an answer a chunk is sent again.
+    pub copy_patience: Duration,
     /// A read beside the log that takes more than about so many of SQLite's instructions fails: while it runs, SQLite's log
     /// cannot be copied as a whole.
     pub read_instructions_max: u64,
@@ -84,6 +102,7 @@ impl Default for Options {
             election_min: Duration::from_millis(150),
             election_max: Duration::from_millis(300),
             heartbeat: Duration::from_millis(50),
+            lease: false,
             append_bytes_max: 1 << 20,
             inflight_max: 64,
             inflight_bytes_max: 16 << 20,
@@ -92,6 +111,11 @@ impl Default for Options {
             request_bytes_max: 8 << 20,
             apply_entries_max: 256,
             checkpoint_frames: 1000,
+            compact_every: 100_000,
+            compact_keep: 10_000,
+            copy_pages: 256,
+            copy_chunk_bytes: 256 << 10,
+            copy_patience: Duration::from_millis(300),
             read_instructions_max: 1_000_000_000,
             page_bytes: 4096,
             segment_bytes_max: log_store::SEGMENT_BYTES_MAX,
@@ -113,6 +137,9 @@ pub enum Stop {
     /// The log could not be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A copy of a database could not be written or read.
+    #[error("a copy of the database: {0}")]
+    Copy(#[from] DiskError),
     /// The database could not be read or written.
     #[error(transparent)]
     Database(#[from] Fatal),
@@ -145,6 +172,9 @@ struct Replica<R: Rules> {
     requests: Requests,
     reads: Reads,
     changes: Changes,
+    copies: Copies,
+    receive: Receive,
+    rules: R,
     applier: Applier<R>,
     /// Messages that wait for their batch, in order of batches.
     held: VecDeque<(Batch, NodeId, Message)>,
@@ -162,6 +192,8 @@ struct Replica<R: Rules> {
 enum Worked<R: Rules> {
     Step(apply::Done<R>),
     Read(reads::Done),
+    Copied(copies::Done),
+    Received(receive::Done<R>),
 }
 
 /// The core counts milliseconds.
@@ -188,24 +220,29 @@ impl<R: Rules> Replica<R> {
     fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
         self.tick(host);
         match input {
-            Input::Message { from: _, bytes } => self.heard(host, &bytes)?,
+            Input::Message { from, bytes } => self.heard(host, from, &bytes)?,
             Input::Request { id, bytes } => self.asked(host, id, &bytes),
             Input::Response { call, answer } => self.requests.passed_back(host, call, answer),
             Input::Timer => self.armed = None,
             Input::Synced { ticket, result } => {
+                self.copy_synced(host, ticket, &result)?;
                 if let Some(completed) = self.log.synced(host, ticket, result)? {
-                    self.completed(host, completed);
+                    self.completed(host, completed)?;
                 }
             }
             Input::Finished(outcome) => {
                 let worked = outcome.0.downcast::<Worked<R>>().expect("only this replica starts jobs");
                 match *worked {
                     Worked::Step(done) => {
-                        self.applier.finished(host, done, &mut self.requests)?;
+                        self.applier.finished(host, done, &self.raft, &mut self.requests)?;
                         self.peers.report(self.applier.report(self.raft.durable()));
                         self.changes_applied(host);
                     }
                     Worked::Read(done) => self.reads.finished(host, done)?,
+                    Worked::Copied(done) => {
+                        self.copies.finished::<H, R>(host, done, &self.log, &self.options)?;
+                    }
+                    Worked::Received(done) => self.copy_worked(host, done)?,
                 }
             }
         }
@@ -213,8 +250,8 @@ impl<R: Rules> Replica<R> {
     }
 
     /// Takes what another node sent.
-    fn heard<H: Host>(&mut self, host: &mut H, bytes: &Bytes) -> Result<(), Stop> {
-        let envelope = self.peers.open(bytes);
+    fn heard<H: Host>(&mut self, host: &mut H, address: String, bytes: &Bytes) -> Result<(), Stop> {
+        let envelope = self.peers.open(address, bytes);
         if let Some(cluster) = envelope.adopted {
             self.log.adopt_cluster(host, cluster)?;
         }
@@ -222,6 +259,9 @@ impl<R: Rules> Replica<R> {
             self.raft.step(raft::Input::Restarted { peer });
         }
         match envelope.opened {
+            // What is being replaced can be neither added to nor spoken for.
+            Opened::Message(..) | Opened::Copy(..) if self.receive.holds_log() => {}
+            Opened::Copy(from, part) => self.heard_of_copy(host, from, part)?,
             Opened::Message(from, message) => self.raft.step(raft::Input::Message { from, message }),
             Opened::Outdated(from) => self.peers.greet(host, from),
             Opened::Nothing => {}
@@ -230,21 +270,49 @@ impl<R: Rules> Replica<R> {
     }
 
     /// Something is durable.
-    fn completed<H: Host>(&mut self, host: &mut H, completed: Completed) {
+    fn completed<H: Host>(&mut self, host: &mut H, completed: Completed) -> Result<(), Stop> {
         match completed {
             Completed::Batch(batch) => {
                 self.raft.step(raft::Input::Persisted { batch });
                 self.release(host, batch);
             }
             Completed::Recovered => host.record(Event::Recovered),
-            Completed::Compacted(_) | Completed::Installed { .. } | Completed::Adopted(_) => {}
+            Completed::Compacted(base) => {
+                self.raft.step(raft::Input::Compact { to: base.index });
+                host.record(Event::Compacted { to: base.index });
+            }
+            Completed::Installed { generation } => self.installed(host, generation)?,
+            Completed::Adopted(_) => {}
         }
+        Ok(())
+    }
+
+    /// Lets the log forget what the database has durably, but for some entries that followers may still lack.
+    fn compact<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
+        let durable = self.applier.durable();
+        let base = self.log.base().index;
+        if durable.0.saturating_sub(base.0) < self.options.compact_every || self.receive.holds_database() {
+            return Ok(());
+        }
+        let index = Index(durable.0.saturating_sub(self.options.compact_keep)).min(self.log.durable_index());
+        let Some(term) = self.raft.term_at(index).filter(|_| index > base) else { return Ok(()) };
+        Ok(self.log.compact(host, Position { term, index })?)
     }
 
     /// Carries out everything that follows from the last input, then sets the timer.
     fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
         while !self.carry_out_next(host)? {}
-        self.applier.start(host, &self.raft, &self.options);
+        self.install_when_idle(host)?;
+        if !self.receive.holds_database() {
+            self.applier.start(host, &self.raft, &self.options);
+        }
+        self.compact(host)?;
+        let given_up = self.copies.send(host, &self.peers, self.raft.term(), &self.options)?;
+        given_up.into_iter().for_each(|to| self.raft.step(raft::Input::SnapshotEnded { to }));
+        if self.receive.holds_database() {
+            self.arm(host);
+            return Ok(());
+        }
         self.reads.start::<H, R>(host, self.applier.position().index, &self.options);
         self.arm(host);
         Ok(())
@@ -254,7 +322,7 @@ impl<R: Rules> Replica<R> {
     fn carry_out_next<H: Host>(&mut self, host: &mut H) -> Result<bool, Stop> {
         let effects = self.raft.take_effects();
         self.record_members(host);
-        self.note(host, &effects.notes);
+        self.note(host, &effects.notes)?;
         let batch = effects.batch;
         self.write(host, batch, effects.hard_state, effects.truncate_from, effects.append)?;
         for (to, message) in effects.msgs_now {
@@ -276,6 +344,9 @@ impl<R: Rules> Replica<R> {
             }
             let leader = self.raft.leader().and_then(|id| self.peers.address(id));
             self.requests.proposed(host, proposal, result, leader);
+        }
+        for peer in effects.snapshots {
+            self.copies.want::<H, R>(host, peer, &self.log, &self.options)?;
         }
         if effects.recovered {
             self.log.recovered(host)?;
@@ -338,11 +409,12 @@ impl<R: Rules> Replica<R> {
         self.peers.send(host, to, message);
     }
 
-    fn note<H: Host>(&mut self, host: &mut H, notes: &[Note]) {
+    fn note<H: Host>(&mut self, host: &mut H, notes: &[Note]) -> Result<(), Stop> {
         for &note in notes {
             if matches!(note, Note::Role { role, .. } if role != Role::Leader) {
                 self.requests.leadership_lost(host);
                 self.changes_lost(host);
+                self.copies.abandon(host)?;
             }
             host.record(match note {
                 Note::Role { role, term } => Event::Role { role, term },
@@ -350,6 +422,7 @@ impl<R: Rules> Replica<R> {
                 Note::Committed { index } => Event::Committed { index },
             });
         }
+        Ok(())
     }
 
     /// Tells the core how much time has passed.
@@ -373,13 +446,18 @@ impl<R: Rules> Replica<R> {
     /// Makes sure that the host wakes this node when the core's next deadline is due. A timer that fires too early is
     /// cheaper than a new one for every heartbeat heard.
     fn arm<H: Host>(&mut self, host: &mut H) {
-        let Some(ticks) = self.raft.ticks_to_deadline() else { return };
-        let due = self.ticked + TICK * ticks.max(1);
+        let core = self.raft.ticks_to_deadline().map(|ticks| self.ticked + TICK * ticks.max(1));
+        let Some(due) = core.into_iter().chain(self.copies.next_look(&self.options)).min() else { return };
         if self.armed.is_none_or(|armed| armed > due) {
             host.wake_at(due);
             self.armed = Some(due);
         }
     }
+}
+
+/// The file of the database that is current.
+fn database_file(log: &LogStore) -> String {
+    format!("db-{}", log.superblock().generation)
 }
 
 /// Draws an election timeout.

@@ -8,12 +8,14 @@ use crate::host::Host;
 use crate::log_store::ClusterId;
 use crate::raft::{Body, Configuration, Entry, EntryKind, Index, Message, NodeId};
 use crate::sqlite::Digest;
-use crate::wire::{self, Peer};
+use crate::wire::{self, Content, Part, Peer};
 
 /// What an envelope holds for this boot of this node.
 pub(super) enum Opened {
     /// A message.
     Message(NodeId, Message),
+    /// A part of a copy of the database.
+    Copy(NodeId, Part),
     /// Nothing: it was meant for an earlier boot, and its sender does not know of this one.
     Outdated(NodeId),
     /// Nothing, and nobody needs to be told.
@@ -39,7 +41,8 @@ pub(super) struct Peers {
     cluster: ClusterId,
     id: NodeId,
     epoch: u64,
-    /// Addresses by id, from every configuration seen: a node that was removed may still have to be answered.
+    /// Addresses by id, from every configuration seen: a node that was removed may still have to be answered. Of a sender
+    /// that none names, where its first message came from.
     addresses: BTreeMap<NodeId, String>,
     /// The newest boot heard of, by node.
     epochs: BTreeMap<NodeId, u64>,
@@ -80,12 +83,12 @@ impl Peers {
 
     /// Sends a message. A peer without a known address cannot be reached; it will be once a configuration names it.
     pub(super) fn send<H: Host>(&self, host: &mut H, to: NodeId, message: Message) {
-        self.post(host, to, Some(message));
+        self.post(host, to, Content::Raft(message));
     }
 
     /// Tells a peer of this boot. Until it knows, whatever it sends is meant for an earlier one and dropped here.
     pub(super) fn greet<H: Host>(&self, host: &mut H, to: NodeId) {
-        self.post(host, to, None);
+        self.post(host, to, Content::Greeting);
     }
 
     /// Tells everybody else of this boot.
@@ -93,9 +96,10 @@ impl Peers {
         self.addresses.keys().filter(|peer| **peer != self.id).for_each(|peer| self.greet(host, *peer));
     }
 
-    fn post<H: Host>(&self, host: &mut H, to: NodeId, message: Option<Message>) {
+    /// Sends anything.
+    pub(super) fn post<H: Host>(&self, host: &mut H, to: NodeId, content: Content) {
         let Some(address) = self.addresses.get(&to) else { return };
-        let acknowledges = message.as_ref().is_some_and(|message| matches!(message.body, Body::Appended { .. }));
+        let acknowledges = matches!(content, Content::Raft(Message { body: Body::Appended { .. }, .. }));
         let frame = Peer {
             cluster: self.cluster,
             from: self.id,
@@ -103,7 +107,7 @@ impl Peers {
             from_epoch: self.epoch,
             to_epoch: self.epochs.get(&to).copied().unwrap_or(0),
             digest: if acknowledges { self.digest } else { None },
-            message,
+            content,
         };
         host.send(address, wire::encode(&frame));
     }
@@ -111,7 +115,7 @@ impl Peers {
     /// Opens an envelope. What is damaged, meant for somebody else, or from an earlier boot is nothing.
     ///
     /// A node that belongs to no cluster belongs to the first one that knows its id: nobody does whom it was not told.
-    pub(super) fn open(&mut self, bytes: &Bytes) -> Envelope {
+    pub(super) fn open(&mut self, address: String, bytes: &Bytes) -> Envelope {
         let Ok(frame) = wire::decode::<Peer>(bytes) else { return Envelope::EMPTY };
         let newest = self.epochs.get(&frame.from).copied().unwrap_or(0);
         let joins = self.cluster == ClusterId::NONE && frame.cluster != ClusterId::NONE;
@@ -120,10 +124,13 @@ impl Peers {
         }
         self.cluster = frame.cluster;
         self.epochs.insert(frame.from, frame.from_epoch);
-        let opened = match frame.message {
+        // A node that joins has no configuration yet, and must answer all the same. Where one names the sender, it says more.
+        self.addresses.entry(frame.from).or_insert(address);
+        let opened = match frame.content {
             _ if frame.to_epoch != 0 && frame.to_epoch != self.epoch => Opened::Outdated(frame.from),
-            Some(message) => Opened::Message(frame.from, message),
-            None => Opened::Nothing,
+            Content::Raft(message) => Opened::Message(frame.from, message),
+            Content::Copy(part) => Opened::Copy(frame.from, part),
+            Content::Greeting => Opened::Nothing,
         };
         Envelope {
             rebooted: (newest > 0 && frame.from_epoch > newest).then_some(frame.from),

@@ -49,6 +49,16 @@ impl Reads {
         Reads { file, reader: None, running: Vec::new(), asked: BTreeMap::new(), waiting: Vec::new(), count: 0 }
     }
 
+    /// Whether nothing reads.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Reads another file from now on.
+    pub(super) fn reopen(&mut self, file: String) {
+        (self.file, self.reader) = (file, None);
+    }
+
     /// A read of whatever is applied.
     pub(super) fn local(&mut self, request: RequestId, batch: Batch) {
         self.waiting.push((Index(0), Asked { request, batch }));

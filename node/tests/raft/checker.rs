@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::raft::{Configuration, Entry, Index, NodeId, Position, ReadId, Term, quorum};
+use lockstep_node::raft::{Entry, Index, NodeId, Position, Raft, ReadId, Term, quorum};
 
-use crate::disk::Disk;
+use crate::cluster::Breaks;
 
 /// What was seen so far, and what was found wrong.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Checker {
     leaders: BTreeMap<Term, NodeId>,
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// Every entry that was ever appended, with the term before it: by induction, equal positions mean equal prefixes.
     entries: BTreeMap<Position, (Term, Entry)>,
-    committed: Vec<Entry>,
+    /// Every entry that some node knows to be committed, with the term in which the first of them learned it.
+    committed: Vec<(Entry, Term)>,
     /// How much was committed when a read was asked for.
     reads: BTreeMap<(NodeId, ReadId), Index>,
     violations: Vec<String>,
@@ -23,6 +24,11 @@ impl Checker {
     /// The violations found since the last call.
     pub fn take_violations(&mut self) -> Vec<String> {
         std::mem::take(&mut self.violations)
+    }
+
+    /// Those found and not taken.
+    pub fn violations(&self) -> &[String] {
+        &self.violations
     }
 
     /// The number of entries that some node knows to be committed.
@@ -44,15 +50,19 @@ impl Checker {
         }
     }
 
-    /// A node became leader with this log after a base.
-    pub fn leads(&mut self, term: Term, node: NodeId, base: Index, log: &[Entry]) {
+    /// A node became leader. It may do so late, when an entry is committed in a newer term already.
+    pub fn leads(&mut self, raft: &Raft<Breaks>) {
+        let (node, term, base) = (raft.id(), raft.term(), raft.base().index);
         let first = *self.leaders.entry(term).or_insert(node);
         if first != node {
             self.violation(format!("election safety: n{} and n{} both lead term {term}", first.0, node.0));
         }
-        let logged = self.committed.iter().skip(base.0 as usize);
-        if let Some(missing) = logged.zip(0..).find(|(entry, place)| log.get(*place) != Some(*entry)) {
-            let position = missing.0.position();
+        let log = raft.entries(base.next(), raft.last().index);
+        let must_hold =
+            self.committed.iter().skip(base.0 as usize).zip(0..).filter(|((_, in_term), _)| *in_term < term);
+        let mut missing = must_hold.filter(|((entry, _), place)| log.get(*place) != Some(entry));
+        if let Some(((entry, _), _)) = missing.next() {
+            let position = entry.position();
             self.violation(format!("leader completeness: n{} leads term {term} without committed {position}", node.0));
         }
     }
@@ -74,35 +84,21 @@ impl Checker {
         }
     }
 
-    /// A node learned that this entry is committed.
-    pub fn commits(
-        &mut self,
-        node: NodeId,
-        entry: &Entry,
-        configuration: &Configuration,
-        disks: &BTreeMap<NodeId, Disk>,
-    ) {
-        let Index(index) = entry.index;
-        if let Some(first) = self.committed.get(index as usize - 1) {
+    /// A node learned that this entry is committed. `survives` says on whose disks it would after a loss of power.
+    pub fn commits(&mut self, raft: &Raft<Breaks>, entry: &Entry, survives: impl Fn(NodeId, &Entry) -> bool) {
+        let NodeId(node) = raft.id();
+        if let Some((first, _)) = self.committed.get(entry.index.0 as usize - 1) {
             if first != entry {
                 let (first, second) = (first.position(), entry.position());
-                self.violation(format!(
-                    "state machine safety: n{} commits {second} where {first} was committed",
-                    node.0
-                ));
+                self.violation(format!("state machine safety: n{node} commits {second} where {first} was committed"));
             }
             return;
         }
-        // A node that lost a part of its log may have acknowledged it before; it helps nobody until it has it again.
-        let on_disk = |id| disks.get(&id).is_some_and(|disk: &Disk| disk.holds(entry) || disk.recovering);
-        if !quorum::decides(configuration, on_disk) {
-            self.violation(format!(
-                "durability: n{} commits {}, which no majority has on disk",
-                node.0,
-                entry.position()
-            ));
+        if !quorum::decides(raft.configuration(), |id| survives(id, entry)) {
+            let position = entry.position();
+            self.violation(format!("durability: n{node} commits {position}, which no majority has on disk"));
         }
-        self.committed.push(entry.clone());
+        self.committed.push((entry.clone(), raft.term()));
     }
 
     fn violation(&mut self, text: String) {

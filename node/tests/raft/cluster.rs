@@ -374,11 +374,14 @@ impl Cluster {
             self.checker.appends(raft.term_at(entry.index.previous()).expect("a log has no gaps"), entry);
         }
         if effects.notes.iter().any(|note| matches!(note, Note::Role { role: Role::Leader, .. })) {
-            let base = raft.base().index;
-            self.checker.leads(raft.term(), id, base, raft.entries(base.next(), raft.last().index));
+            self.checker.leads(raft);
         }
+        // A node that lost a part of its log may have acknowledged it before; it helps nobody until it has it again.
+        let survives = |id: NodeId, entry: &Entry| {
+            self.disks.get(&id).is_some_and(|disk: &Disk| disk.holds(entry) || disk.recovering)
+        };
         for entry in raft.entries(node.commit.max(raft.base().index).next(), raft.commit()) {
-            self.checker.commits(id, entry, raft.configuration(), &self.disks);
+            self.checker.commits(raft, entry, survives);
         }
         node.commit = raft.commit();
         if let Some(index) = effects.apply_to {

@@ -3,7 +3,7 @@
 use lockstep_node::raft::{Configuration, Entry, EntryKind, HardState, Index, Position, Saved};
 
 /// What would be there after a loss of power.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disk {
     pub hard_state: HardState,
     /// What the log does not hold: the database has all up to here.

@@ -1,4 +1,13 @@
-//! Tests of the Raft core: golden scripts, each a test of its own, and random clusters.
+//! Tests of the Raft core.
+//!
+//! | file | judges the core by |
+//! |---|---|
+//! | `scripts/`, `script`, `show` | golden scripts, one behaviour each |
+//! | `random` | random clusters in which everything goes wrong |
+//! | `model`, `scopes`, `shared` | every state that small clusters can reach |
+//! | `fuzz` | messages that no correct peer would send |
+//! | `properties` | majorities and changes of the members, by enumeration |
+//! | `cluster`, `disk`, `checker` | a cluster to do it with, and Raft's safety properties |
 //!
 //! A script in `scripts/` holds commands, each on a line that begins with `> `, and below them what the nodes did. With
 //! `UPDATE=1` in the environment the outputs are written anew; what they say must then be reviewed. `script.rs` lists the
@@ -8,8 +17,12 @@ mod checker;
 mod cluster;
 mod disk;
 mod fuzz;
+mod model;
+mod properties;
 mod random;
+mod scopes;
 mod script;
+mod shared;
 mod show;
 
 use std::fs;
@@ -20,18 +33,31 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = scripts().into_iter().map(script_trial).collect();
-    trials.push(Trial::test("random::clusters_stay_safe_and_recover", || {
-        random::clusters_stay_safe_and_recover();
-        Ok(())
-    }));
-    trials.push(Trial::test("random::broken_rules_are_noticed", || {
-        random::broken_rules_are_noticed();
-        Ok(())
-    }));
-    trials.push(Trial::test("fuzz::garbage_does_not_panic", || {
-        fuzz::garbage_does_not_panic();
-        Ok(())
-    }));
+    let others: [(&str, fn()); 8] = [
+        ("fuzz::garbage_does_not_panic", fuzz::garbage_does_not_panic),
+        ("model::broken_rules_are_found", scopes::broken_rules_are_found),
+        ("model::the_core_is_safe_in_small_scopes", scopes::the_core_is_safe_in_small_scopes),
+        (
+            "properties::changes_lead_through_majorities_that_intersect",
+            properties::changes_lead_through_majorities_that_intersect,
+        ),
+        (
+            "properties::majorities_are_those_of_a_naive_definition",
+            properties::majorities_are_those_of_a_naive_definition,
+        ),
+        (
+            "properties::what_is_held_is_what_those_who_reached_it_decide",
+            properties::what_is_held_is_what_those_who_reached_it_decide,
+        ),
+        ("random::broken_rules_are_noticed", random::broken_rules_are_noticed),
+        ("random::clusters_stay_safe_and_recover", random::clusters_stay_safe_and_recover),
+    ];
+    for (name, test) in others {
+        trials.push(Trial::test(name, move || {
+            test();
+            Ok(())
+        }));
+    }
     libtest_mimic::run(&arguments, trials).exit();
 }
 

@@ -25,16 +25,16 @@ pub const OPTIONS: Options = Options {
 /// the clusters read by leases, on clocks that run a tenth too fast or too slow.
 pub fn clusters_stay_safe_and_recover() {
     let mut seen = BTreeMap::new();
-    for seed in 0..300 {
+    for seed in 0..500 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let voters = if seed % 2 == 0 { 3 } else { 5 };
-        let lease = if seed % 4 < 2 { 0 } else { 100 };
+        let (lease, drift) = [(0, 0), (0, 0), (100, 10), (145, 0)][seed as usize % 4];
         let options = Options { lease_ticks: lease, ..OPTIONS };
         let spare = [NodeId(voters + 1), NodeId(voters + 2)];
         let mut cluster = Cluster::new(options, Breaks(None), &configuration(voters), &spare);
         cluster.output = None;
         cluster.checks_boots = true;
-        let mut world = World::new(&mut cluster, &mut dice);
+        let mut world = World::new(&mut cluster, &mut dice, drift);
         for _ in 0..8000 {
             world.misfortune();
         }
@@ -63,7 +63,7 @@ fn is_noticed(rule: Rule, seed: u64) -> bool {
     let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
     let mut cluster = Cluster::new(OPTIONS, Breaks(Some(rule)), &configuration(3), &[]);
     let mut noticed = false;
-    let mut world = World::new(&mut cluster, &mut dice);
+    let mut world = World::new(&mut cluster, &mut dice, 0);
     for _ in 0..6000 {
         world.misfortune();
         let output = world.cluster.output.as_mut().map(std::mem::take).unwrap_or_default();
@@ -104,8 +104,9 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(cluster: &'a mut Cluster, dice: &'a mut Dice) -> World<'a> {
-        let clocks = cluster.ids().into_iter().map(|id| (id, (90 + dice.below(21), 0))).collect();
+    /// Clocks run too fast or too slow by up to `drift` hundredths.
+    fn new(cluster: &'a mut Cluster, dice: &'a mut Dice, drift: u64) -> World<'a> {
+        let clocks = cluster.ids().into_iter().map(|id| (id, (100 - drift + dice.below(2 * drift + 1), 0))).collect();
         World { cluster, dice, clocks, copies: vec![], reads: 0 }
     }
 
@@ -115,10 +116,14 @@ impl<'a> World<'a> {
         match self.dice.below(1000) {
             0..600 => self.traffic(),
             600..800 => self.time_passes(id),
-            800..850 => self.cluster.propose(id, &["xxxxxxxxxx", "yyyyy"]),
-            850..870 => self.wish(id),
+            800..840 => self.cluster.propose(id, &["xxxxxxxxxx", "yyyyy"]),
+            840..870 => self.wish(id),
             870..930 => drop(self.cluster.sync(id)),
-            930..945 => self.cluster.nodes.get_mut(&id).expect("a known node").stalled ^= true,
+            930..942 => self.cluster.nodes.get_mut(&id).expect("a known node").stalled ^= true,
+            942..945 => {
+                self.cluster.crash(id);
+                self.cluster.restart(id);
+            }
             945..950 => self.cluster.crash(id),
             950..970 if !self.cluster.is_running(id) => self.cluster.restart(id),
             970..975 => drop(self.cluster.cut.insert((id, self.dice.pick(&ids)))),
@@ -167,20 +172,22 @@ impl<'a> World<'a> {
     }
 
     fn tick(&mut self, id: NodeId, ticks: u32) {
-        self.cluster.nodes.get_mut(&id).expect("a known node").timeout = 150 + self.dice.below(150) as u32;
+        self.cluster.nodes.get_mut(&id).expect("a known node").timeout = 150 + self.dice.below(100) as u32;
         self.cluster.step(id, Input::Tick(ticks));
     }
 
-    /// The host of a node, or mostly of a leader, wants something.
+    /// The host of a node, or mostly of one that leads or believes so, wants something.
     fn wish(&mut self, id: NodeId) {
-        let id = if self.dice.below(4) == 0 { id } else { self.leader().unwrap_or(id) };
+        let leads = |id: &NodeId| self.cluster.raft(*id).is_some_and(|raft| raft.role() == Role::Leader);
+        let leaders: Vec<NodeId> = self.cluster.ids().into_iter().filter(leads).collect();
+        let id = if leaders.is_empty() || self.dice.below(4) == 0 { id } else { self.dice.pick(&leaders) };
         let other = self.dice.pick(&self.cluster.ids());
         match self.dice.below(10) {
-            0..4 => {
+            0..5 => {
                 self.reads += 1;
                 self.cluster.read(id, ReadId(self.reads));
             }
-            4..8 if !self.is_recovering() => self.change(id),
+            5..8 if !self.is_recovering() => self.change(id),
             8 => self.cluster.step(id, Input::Transfer { id: ProposalId(0), to: other }),
             _ => {}
         }
@@ -231,13 +238,12 @@ impl<'a> World<'a> {
     }
 
     /// A host takes a copy only if it is newer than what its database executed, and no newer than the term that its core
-    /// knows; and not while it leads.
+    /// knows. The node may have become the leader since the copy was sent.
     fn takes(&self, id: NodeId, snapshot: &Snapshot) -> bool {
         let executed = self.cluster.disks[&id].applied;
-        self.cluster.raft(id).is_some_and(|raft| {
-            let is_newer = snapshot.at.index > raft.apply_to().max(executed);
-            is_newer && snapshot.at.term <= raft.term() && raft.role() != Role::Leader
-        })
+        self.cluster
+            .raft(id)
+            .is_some_and(|raft| snapshot.at.index > raft.apply_to().max(executed) && snapshot.at.term <= raft.term())
     }
 
     /// A node loses the end of its log: one at a time, and only while all know the same voters, three or more. Otherwise
@@ -302,23 +308,6 @@ impl<'a> World<'a> {
             let members = raft.configuration().members();
             if !raft.configuration().is_joint() && !self.is_recovering() && members.into_iter().all(reached) {
                 return;
-            }
-        }
-        for id in self.cluster.ids() {
-            if let Some(raft) = self.cluster.raft(id) {
-                eprintln!(
-                    "{id} {:?} term {} leader {:?} commit {} last {} durable {} base {} conf {}: {:?} recovering {}",
-                    raft.role(),
-                    raft.term(),
-                    raft.leader(),
-                    raft.commit(),
-                    raft.last(),
-                    raft.durable(),
-                    raft.base(),
-                    raft.configuration_index(),
-                    raft.configuration(),
-                    self.cluster.disks[&id].recovering
-                );
             }
         }
         panic!("seed {seed}: no recovery within 4000 ticks after healing");

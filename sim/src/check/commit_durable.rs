@@ -13,7 +13,7 @@ use crate::history::Outcome;
 use crate::members::Members;
 use crate::record::{Machine, Recorded, What};
 use crate::run::{Evidence, Finding, Replica, Violation};
-use crate::systems::Logged;
+use crate::systems::DurableLog;
 
 /// Follows what is durable where.
 pub(super) struct CommitDurable {
@@ -47,9 +47,9 @@ impl CommitDurable {
 
     /// Everything that was acknowledged is on the disks of a majority. Returns how many acknowledgements that are.
     fn on_disks<'e>(&self, evidence: &'e Evidence) -> Result<usize, Violation> {
-        let log = |replica: &'e Replica| replica.durable_log.as_ref()?.as_deref().ok();
+        let log = |replica: &'e Replica| replica.durable_log.as_ref()?.as_ref().ok();
         let logs = evidence.replicas.iter().filter_map(|(machine, replica)| Some((*machine, log(replica)?)));
-        let logs: Vec<(Machine, &[Logged])> = logs.collect();
+        let logs: Vec<(Machine, &DurableLog)> = logs.collect();
         let mut acknowledged = 0;
         for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
             let Outcome::Acknowledged { reply, .. } = &operation.outcome else { continue };
@@ -96,11 +96,10 @@ impl CommitDurable {
     }
 }
 
-/// Whether a log, whose entries have no gaps between them, holds an entry.
-fn holds(log: &[Logged], entry: Position) -> bool {
-    let first = log.first().map_or(0, |first| first.position.index.0);
-    let place = entry.index.0.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-    place.and_then(|place| log.get(place)).is_some_and(|found| found.position == entry)
+/// Whether a disk holds an entry: in its log, or in the database that the log goes on from.
+fn holds(log: &DurableLog, entry: Position) -> bool {
+    let Some(place) = entry.index.0.checked_sub(log.base + 1) else { return true };
+    log.entries.get(place as usize).is_some_and(|found| found.position == entry)
 }
 
 /// The logs that no boot could read.
@@ -146,6 +145,7 @@ mod tests {
     use crate::check::testing::{
         acknowledged_transfer, append, boot, commit, evidence, lead, persist, summary, truncate, violated,
     };
+    use crate::systems::Logged;
 
     fn led_and_appended() -> Vec<Recorded> {
         vec![lead(0, 1), append(0, 1, 1, 10), append(1, 1, 1, 10), append(2, 1, 1, 10), persist(0, 1)]
@@ -189,7 +189,7 @@ mod tests {
                 position: Position { term: Term(*term), index: Index(index) },
                 payload: Default::default(),
             };
-            terms.iter().zip(1..).map(entry).collect::<Vec<_>>()
+            DurableLog { base: 0, entries: terms.iter().zip(1..).map(entry).collect() }
         };
         let mut told = |logs: [Result<&[u64], &str>; 3]| {
             for (replica, found) in evidence.replicas.values_mut().zip(logs) {

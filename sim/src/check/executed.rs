@@ -29,7 +29,7 @@ impl Execution {
     /// The execution that was recorded, if one was.
     pub fn of(recorded: &Recorded) -> Option<Execution> {
         match recorded.what {
-            What::Node(machine, Event::Applied { index, term, entry, digest }) => {
+            What::Node(machine, Event::Applied { index, term, entry, digest, .. }) => {
                 Some(Execution { at: recorded.at, machine, index: index.0, term, entry, digest })
             }
             _ => None,

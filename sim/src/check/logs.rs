@@ -91,6 +91,17 @@ impl Log {
                 self.entries.resize(index.previous().0 as usize, None);
                 self.entries.push(Some(LogEntry { term, chain }));
             }
+            Event::Installed { at, term, chain, last } => {
+                let (begins, ends) = (at.0 as usize, last.0 as usize);
+                self.entries.truncate(ends);
+                self.entries.resize(ends, None);
+                if begins > 0 {
+                    // What lies below is in the database, whatever the log held there.
+                    self.entries[..begins].fill(None);
+                    self.entries[begins - 1] = Some(LogEntry { term, chain });
+                }
+                self.durable = self.durable.clamp(at.0, last.0);
+            }
             Event::Truncated { from } => self.cut_after(from.previous().0),
             Event::Persisted { index } => self.durable = index.0,
             _ => {}

@@ -30,6 +30,9 @@ impl Check for StateMachineSafety {
             What::Node(machine, Event::Booted { applied, .. }) => {
                 self.applied.insert(*machine, applied.0);
             }
+            What::Node(machine, Event::Installed { at, .. }) => {
+                self.applied.insert(*machine, at.0);
+            }
             What::Node(_, Event::Committed { index }) => self.committed = self.committed.max(Some(index.0)),
             _ => {
                 if let Some(execution) = Execution::of(recorded) {

@@ -82,7 +82,7 @@ pub(crate) fn commit(machine: u32, index: u64) -> Recorded {
 
 pub(crate) fn apply(machine: u32, index: u64, term: u64, digest: u128) -> Recorded {
     let (index, term, digest) = (Index(index), Term(term), Digest(digest));
-    node(machine, Event::Applied { index, term, entry: index.0 * 1000 + term.0, digest })
+    node(machine, Event::Applied { index, term, entry: index.0 * 1000 + term.0, digest, payload: Default::default() })
 }
 
 /// Three voters, a bank of three accounts with 100 each, no faults.
@@ -101,6 +101,8 @@ pub(crate) fn scenario() -> Scenario {
             raft: RaftTiming {
                 election: (Duration::from_millis(150), Duration::from_millis(300)),
                 heartbeat: Duration::from_millis(50),
+                compact_every: None,
+                lease: false,
             },
         },
         network: Network {

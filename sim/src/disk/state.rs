@@ -304,7 +304,8 @@ impl State {
             (Caller::Log, _) => During::Append,
             (Caller::Sqlite, Some((Work::Commit, _))) => During::Commit,
             (Caller::Sqlite, Some((Work::Checkpoint, _))) => During::Checkpoint,
-            (Caller::Sqlite, Some((Work::Open | Work::Read, _)) | None) => return Ok(()),
+            (Caller::Sqlite, Some((Work::Copy, _))) => During::Copy,
+            (Caller::Sqlite, Some((Work::Open | Work::Read | Work::Verify, _)) | None) => return Ok(()),
         };
         for (strike, count) in &mut self.armed {
             *count += u64::from(strike.during == during);

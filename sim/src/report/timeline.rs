@@ -132,6 +132,7 @@ impl Nodes {
                 Some((format!("the members are {}", members(configuration)), false))
             }
             Event::Truncated { from } => Some((format!("{machine} cuts its log from index {from} on"), false)),
+            Event::Installed { at, .. } => Some((format!("{machine} takes up a copy as of index {at}"), true)),
             Event::Corrupt { .. } => Some((format!("{machine} finds its log corrupt"), true)),
             Event::Recovered => Some((format!("{machine} has recovered its log"), true)),
             Event::TornTail { from } => Some((format!("{machine} trims a torn tail from index {from} on"), true)),

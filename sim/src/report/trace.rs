@@ -91,6 +91,13 @@ fn node(event: &Event) -> (&'static str, String) {
         Event::Forwarded { to } => ("client", format!("passes a request on to {to}")),
         Event::Checkpointed { durable: Some(index) } => ("sqlite", format!("checkpoint, durable to index {index}")),
         Event::Checkpointed { durable: None } => ("sqlite", "checkpoint".into()),
+        Event::Compacted { to } => ("log", format!("forgets all up to index {to}")),
+        Event::Copied { at } => ("sqlite", format!("copied the database as of index {at} for others")),
+        Event::ChunkReceived { bytes } => ("sqlite", format!("has {bytes} bytes of a copy")),
+        Event::CopyDiscarded { why } => ("sqlite", format!("discards a copy: {why}")),
+        Event::Installed { at, last, .. } => {
+            ("sqlite", format!("takes up a copy as of index {at}; the log ends at {last}"))
+        }
         Event::Corrupt { what } => ("log", format!("finds the log corrupt: {what}")),
         Event::Recovered => ("log", "holds again what it may have acknowledged".to_owned()),
         Event::TornTail { from } => ("log", format!("trims a torn tail from index {from} on")),

@@ -10,8 +10,12 @@ use super::selector::selector;
 use super::value::{self, Wrong, write_duration};
 
 /// The kinds of work by their names.
-pub const DURING: &[(&str, During)] =
-    &[("commit", During::Commit), ("checkpoint", During::Checkpoint), ("append", During::Append)];
+pub const DURING: &[(&str, During)] = &[
+    ("commit", During::Commit),
+    ("checkpoint", During::Checkpoint),
+    ("append", During::Append),
+    ("copy", During::Copy),
+];
 
 /// All events, in the order of the file.
 pub fn events(root: &Table<'_>, phases: &Phases, around: &Around<'_>) -> Vec<Event> {

@@ -27,6 +27,8 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
     let raft = RaftTiming {
         election: (Duration::from_millis(150), Duration::from_millis(300)),
         heartbeat: Duration::from_millis(50),
+        compact_every: None,
+        lease: false,
     };
     let Some(table) = root.table("cluster") else {
         let spares = wish::newest(root).saturating_sub(3);
@@ -73,6 +75,8 @@ fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
             .as_ref()
             .and_then(|item| counted(item, item.parse(value::positive_duration)?))
             .unwrap_or(default.heartbeat),
+        compact_every: table.find("compact_every").and_then(|item| item.large(8)),
+        lease: table.get("lease", default.lease, Item::boolean),
     };
     if timing.heartbeat * 2 > timing.election.0
         && let Some(item) = heartbeat.or(election)

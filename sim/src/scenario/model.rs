@@ -80,6 +80,10 @@ pub struct RaftTiming {
     pub election: (Duration, Duration),
     /// The time between two heartbeats.
     pub heartbeat: Duration,
+    /// After so many entries the log forgets what the database has durably; `None` if it keeps all.
+    pub compact_every: Option<u64>,
+    /// Whether a leader answers reads on its own for a while after a majority confirmed that it leads.
+    pub lease: bool,
 }
 
 /// `[network]`: how messages travel.

@@ -61,7 +61,10 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     }
     let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
     let heartbeat = write_duration(cluster.raft.heartbeat);
-    out.key("raft", format!("{{ election = \"{election}\", heartbeat = \"{heartbeat}\" }}"));
+    let timing = [format!("election = \"{election}\""), format!("heartbeat = \"{heartbeat}\"")];
+    let compact = cluster.raft.compact_every.map(|entries| format!("compact_every = {entries}"));
+    let lease = cluster.raft.lease.then(|| "lease = true".to_owned());
+    out.key("raft", inline(timing.into_iter().chain(compact).chain(lease)));
     network_tables(out, network);
     out.header("[clock]");
     out.key(

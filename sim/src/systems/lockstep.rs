@@ -5,9 +5,9 @@ use lockstep_node::log_store::{self, BootError, ClusterId, Peeked};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::state_machine::{Command, StateMachine};
-use lockstep_node::wire::{self, Peer};
+use lockstep_node::wire::{self, Content, Part, Peer};
 
-use super::{Logged, Reopened, Running, System};
+use super::{DurableLog, Logged, Reopened, Running, System};
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::world::SimHost;
@@ -57,11 +57,13 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         files.iter().filter(is_database).max_by_key(|file| file["db-".len()..].parse::<u64>().ok()).cloned()
     }
 
-    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
+    fn durable_log(&self, disk: &mut Durable) -> Option<Result<DurableLog, String>> {
         let logged = |entry: Entry| Logged { position: entry.position(), payload: entry.payload };
         Some(match log_store::peek(disk) {
             Ok(Peeked { corruption: Some(corruption), .. }) => Err(corruption.to_string()),
-            Ok(Peeked { entries, .. }) => Ok(entries.into_iter().map(logged).collect()),
+            Ok(Peeked { superblock, entries, .. }) => {
+                Ok(DurableLog { base: superblock.base.index.0, entries: entries.into_iter().map(logged).collect() })
+            }
             Err(error) => Err(error.to_string()),
         })
     }
@@ -82,8 +84,9 @@ impl<R: Rules + Sync> System for Lockstep<R> {
 
     fn describe(&self, datagram: &[u8]) -> String {
         match wire::decode::<Peer>(datagram) {
-            Ok(Peer { message: Some(message), .. }) => words(&message),
-            Ok(Peer { from_epoch, .. }) => format!("this is my boot {from_epoch}"),
+            Ok(Peer { content: Content::Raft(message), .. }) => words(&message),
+            Ok(Peer { content: Content::Copy(part), .. }) => part_words(&part),
+            Ok(Peer { content: Content::Greeting, from_epoch, .. }) => format!("this is my boot {from_epoch}"),
             Err(malformed) => malformed.to_string(),
         }
     }
@@ -93,8 +96,14 @@ impl<R: Rules + Sync> System for Lockstep<R> {
     }
 
     fn kind(&self, datagram: &[u8]) -> Option<&'static str> {
-        let Peer { message, .. } = wire::decode(datagram).ok()?;
-        Some(message.map_or("greeting", |message| kind(&message.body)))
+        let Peer { content, .. } = wire::decode(datagram).ok()?;
+        Some(match content {
+            Content::Greeting => "greeting",
+            Content::Raft(message) => kind(&message.body),
+            Content::Copy(Part::Chunk { .. }) => "copy-chunk",
+            Content::Copy(Part::Received { .. }) => "copy-reply",
+            Content::Copy(Part::Ended { .. }) => "copy-end",
+        })
     }
 
     fn reports_events(&self) -> bool {
@@ -118,6 +127,9 @@ const KINDS: &[&str] = &[
     "read-index",
     "read-index-reply",
     "campaign",
+    "copy-chunk",
+    "copy-reply",
+    "copy-end",
     "greeting",
 ];
 
@@ -172,6 +184,18 @@ fn words(message: &Message) -> String {
     format!("{text} (term {term})")
 }
 
+/// A part of a copy of the database in words.
+fn part_words(part: &Part) -> String {
+    match part {
+        Part::Chunk { copy, at, offset, bytes, checksum, .. } => {
+            let last = if checksum.is_some() { ", the last" } else { "" };
+            format!("copy {copy} as of {at}: {} bytes from {offset} on{last}", bytes.len())
+        }
+        Part::Received { copy, offset } => format!("have {offset} bytes of copy {copy}"),
+        Part::Ended { copy } => format!("need no more of copy {copy}"),
+    }
+}
+
 /// Formats every disk, then gives all founders the same first entry.
 async fn found(mut hosts: Vec<SimHost>) {
     let mut configuration = Configuration::default();
@@ -195,9 +219,15 @@ fn options(cluster: &Cluster) -> Options {
         election_min: cluster.raft.election.0,
         election_max: cluster.raft.election.1,
         heartbeat: cluster.raft.heartbeat,
+        lease: cluster.raft.lease,
         checkpoint_frames: 100,
         page_bytes: 1024,
         segment_bytes_max: 128 << 10,
+        compact_every: cluster.raft.compact_every.unwrap_or(u64::MAX),
+        compact_keep: cluster.raft.compact_every.map_or(0, |entries| entries / 4),
+        copy_pages: 8,
+        copy_chunk_bytes: 2 << 10,
+        copy_patience: cluster.raft.election.0,
         ..Options::default()
     }
 }

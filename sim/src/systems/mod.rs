@@ -48,6 +48,15 @@ pub struct Logged {
     pub payload: Bytes,
 }
 
+/// What a node's next boot would find in its log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DurableLog {
+    /// The log begins after this index: all up to it is in the database, durably.
+    pub base: u64,
+    /// The entries, without gaps.
+    pub entries: Vec<Logged>,
+}
+
 /// What a database says that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reopened {
@@ -75,7 +84,7 @@ pub trait System: Sync {
 
     /// The entries that a node's next boot would find in its log if power were lost now, or why it could not boot. `None` for
     /// a system without a log.
-    fn durable_log(&self, _: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
+    fn durable_log(&self, _: &mut Durable) -> Option<Result<DurableLog, String>> {
         None
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockstep_node::event::Event;
-use lockstep_node::raft::{Role, Term};
+use lockstep_node::raft::{Position, Role, Term};
 
 use super::State;
 use crate::check::Check;
@@ -11,6 +11,7 @@ use crate::history::History;
 use crate::members::Members;
 use crate::record::{Detail, Machine, Phase, Recorded, What};
 use crate::run::{Finding, Verdict, Violation};
+use crate::systems::Logged;
 use crate::trace::Item;
 
 /// The records of a run, and the checks that watch them.
@@ -19,6 +20,8 @@ pub struct Ledger {
     pub records: Vec<Recorded>,
     /// What clients asked and saw.
     pub history: History,
+    /// What was executed, by index, as the first node executed it that said so. Records do without the payloads.
+    pub executed: BTreeMap<u64, Logged>,
     /// How often each mark was reached since clients began, on each machine.
     marks: BTreeMap<&'static str, BTreeMap<Machine, u64>>,
     checks: Vec<Box<dyn Check>>,
@@ -52,6 +55,7 @@ impl Ledger {
         Ledger {
             records: Vec::new(),
             history: History::default(),
+            executed: BTreeMap::new(),
             marks: BTreeMap::new(),
             checks,
             violated: None,
@@ -156,6 +160,14 @@ impl Ledger {
                 Some(_) if configuration.is_joint() => &["members.changed", "members.joint"],
                 Some(_) => &["members.changed"],
             },
+            Event::Installed { at, last, .. } => {
+                (standing.applied, standing.last) = (at.0, last.0);
+                &["snapshot.installed"]
+            }
+            Event::Compacted { .. } => &["log.compacted"],
+            Event::Copied { .. } => &["snapshot.copied"],
+            Event::ChunkReceived { .. } => &["snapshot.chunk.received"],
+            Event::CopyDiscarded { .. } => &["snapshot.discarded"],
             Event::Persisted { .. } => &["log.synced"],
             Event::Committed { .. } => &["entry.committed"],
             Event::Checkpointed { .. } => &["database.checkpointed"],
@@ -180,7 +192,11 @@ impl State {
     }
 
     /// Records something that happens now.
-    pub fn record(&mut self, what: What) {
+    pub fn record(&mut self, mut what: What) {
+        if let What::Node(_, Event::Applied { index, term, payload, .. }) = &mut what {
+            let (position, payload) = (Position { term: *term, index: *index }, std::mem::take(payload));
+            self.ledger.executed.entry(index.0).or_insert(Logged { position, payload });
+        }
         self.trace.enter_hashed(Item::Record, &what, || format!("{what:?}"));
         match &what {
             What::Node(machine, event) => {

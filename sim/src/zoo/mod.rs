@@ -9,7 +9,7 @@ use lockstep_node::state_machine::Command;
 use crate::disk::Durable;
 use crate::scenario::model::Cluster;
 use crate::systems::lockstep::{LOCKSTEP, Lockstep};
-use crate::systems::{Logged, Running, System};
+use crate::systems::{DurableLog, Logged, Running, System};
 use crate::world::SimHost;
 
 /// Breaks this rule and no other.
@@ -59,7 +59,7 @@ impl System for NeverSyncs {
         LOCKSTEP.database(files)
     }
 
-    fn durable_log(&self, disk: &mut Durable) -> Option<Result<Vec<Logged>, String>> {
+    fn durable_log(&self, disk: &mut Durable) -> Option<Result<DurableLog, String>> {
         LOCKSTEP.durable_log(disk)
     }
 

@@ -54,8 +54,10 @@ pub enum During {
     Commit,
     /// SQLite's, during a checkpoint.
     Checkpoint,
-    /// The log's, while it writes.
+    /// The log's, while it writes; and the node's own, while it receives a copy of a database.
     Append,
+    /// SQLite's, while it copies the database for another node.
+    Copy,
 }
 
 /// What goes wrong.
