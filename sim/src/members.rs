@@ -67,11 +67,16 @@ impl Members {
     pub fn decide(&self, configuration: &Configuration, machines: impl Fn(Machine) -> bool) -> bool {
         let nodes: BTreeSet<NodeId> =
             self.hosts.iter().filter(|(machine, _)| machines(**machine)).map(|(_, node)| *node).collect();
-        let majority = |half: &BTreeMap<NodeId, String>| {
-            half.is_empty() || half.keys().filter(|voter| nodes.contains(voter)).count() > half.len() / 2
-        };
-        majority(&configuration.voters) && majority(&configuration.outgoing)
+        majority(configuration, &nodes)
     }
+}
+
+/// Whether these nodes are a majority of the voters, of both halves if the configuration is joint.
+pub fn majority(configuration: &Configuration, nodes: &BTreeSet<NodeId>) -> bool {
+    let of = |half: &BTreeMap<NodeId, String>| {
+        half.is_empty() || half.keys().filter(|voter| nodes.contains(voter)).count() > half.len() / 2
+    };
+    of(&configuration.voters) && of(&configuration.outgoing)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use lockstep_node::raft::{Configuration, Index, Position, Term};
 use super::logs::Logs;
 use super::{Check, violation};
 use crate::history::Outcome;
-use crate::members::Members;
+use crate::members::{Members, majority};
 use crate::record::{Machine, Recorded, What};
 use crate::run::{Evidence, Finding, Replica, Violation};
 use crate::systems::DurableLog;
@@ -37,7 +37,11 @@ impl CommitDurable {
             |log: &super::logs::Log| log.durable >= index && entry.is_none_or(|entry| log.may_hold(index, entry));
         let holders: Vec<_> = self.logs.iter().filter(|(_, log)| holds(log)).map(|(machine, _)| machine).collect();
         let configuration = self.members.configuration_on(leader);
-        if self.decide(&self.members, configuration, &holders) {
+        let enough = match configuration {
+            Some(configuration) => majority(configuration, &self.logs.nodes(holds)),
+            None => self.is_majority(&holders),
+        };
+        if enough {
             return Ok(());
         }
         let few = self.too_few(configuration, &holders);
@@ -57,8 +61,12 @@ impl CommitDurable {
             let told = Position { index: Index(reply.index), term: Term(reply.term) };
             let holders = logs.iter().filter(|(_, log)| holds(log, told)).map(|(machine, _)| *machine);
             let holders: Vec<Machine> = holders.collect();
-            let (members, configuration) = (&evidence.members, evidence.members.configuration());
-            if !self.decide(members, configuration, &holders) {
+            let configuration = evidence.members.configuration();
+            let enough = match configuration {
+                Some(configuration) => evidence.members.decide(configuration, |machine| holders.contains(&machine)),
+                None => self.is_majority(&holders),
+            };
+            if !enough {
                 let (client, number) = (operation.client, operation.number);
                 let summary = format!(
                     "client {client} was told that its operation {number} is entry {} of term {}, which is on disk {}",
@@ -72,12 +80,8 @@ impl CommitDurable {
         Ok(acknowledged)
     }
 
-    /// Whether these machines are enough.
-    fn decide(&self, members: &Members, configuration: Option<&Configuration>, holders: &[Machine]) -> bool {
-        match configuration {
-            Some(configuration) => members.decide(configuration, |machine| holders.contains(&machine)),
-            None => holders.len() as u32 > self.machines / 2,
-        }
+    fn is_majority(&self, holders: &[Machine]) -> bool {
+        holders.len() as u32 > self.machines / 2
     }
 
     /// `only on n1 and n2, of 5 machines`.

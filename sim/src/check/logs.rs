@@ -1,6 +1,6 @@
 //! What each machine's log holds, as far as its events tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_node::event::Event;
 use lockstep_node::raft::{NodeId, Role, Term};
@@ -9,7 +9,11 @@ use crate::record::{Machine, Recorded, What};
 
 /// The logs of all machines.
 #[derive(Debug, Default)]
-pub(super) struct Logs(BTreeMap<Machine, Log>);
+pub(super) struct Logs {
+    machines: BTreeMap<Machine, Log>,
+    /// The logs of nodes whose disks were emptied.
+    lost: Vec<Log>,
+}
 
 /// One machine's log.
 #[derive(Debug, Default)]
@@ -56,20 +60,27 @@ impl Logs {
     /// Follows what happens.
     pub fn observe(&mut self, recorded: &Recorded) {
         match &recorded.what {
-            What::Node(machine, event) => self.0.entry(*machine).or_default().observe(event),
-            What::Down(machine, _) => self.0.entry(*machine).or_default().leads = None,
+            What::Wiped(machine) => self.lost.extend(self.machines.remove(machine)),
+            What::Node(machine, event) => self.machines.entry(*machine).or_default().observe(event),
+            What::Down(machine, _) => self.machines.entry(*machine).or_default().leads = None,
             _ => {}
         }
     }
 
     /// All logs.
     pub fn iter(&self) -> impl Iterator<Item = (Machine, &Log)> {
-        self.0.iter().map(|(machine, log)| (*machine, log))
+        self.machines.iter().map(|(machine, log)| (*machine, log))
     }
 
     /// The log of a machine that has said something.
     pub fn of(&self, machine: Machine) -> Option<&Log> {
-        self.0.get(&machine)
+        self.machines.get(&machine)
+    }
+
+    /// The nodes in whose logs something holds or once held: what an emptied disk had acknowledged before was true then, and
+    /// may be heard later.
+    pub fn nodes(&self, holds: impl Fn(&Log) -> bool) -> BTreeSet<NodeId> {
+        self.machines.values().chain(&self.lost).filter(|log| holds(log)).filter_map(|log| log.node).collect()
     }
 }
 

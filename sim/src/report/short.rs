@@ -117,7 +117,9 @@ fn last_moment(run: &Run, before: Option<&Moment>) -> Option<Moment> {
         let at = violation.at.unwrap_or(evidence.ended);
         return Some(Moment { at, text: format!("{property} is violated"), trouble: true, ..before.clone() });
     }
-    let glyphs = before.glyphs.iter().map(|_| '=').collect();
+    let converged = |machine| evidence.replicas.contains_key(&Machine(machine));
+    let glyphs = (0..).zip(&before.glyphs).map(|(machine, glyph)| if converged(machine) { '=' } else { *glyph });
+    let glyphs = glyphs.collect();
     let settled = evidence.settled_after?;
     let text = format!("converged {} after the heal", seconds(settled));
     Some(Moment { at: evidence.ended, glyphs, index, text, trouble: false, ..before.clone() })
