@@ -16,8 +16,8 @@ use crate::run::{Evidence, Finding, Violation};
 pub(super) struct ElectionSafety {
     /// The id of the node on each machine, and the number of its boot.
     boots: BTreeMap<Machine, (NodeId, u64)>,
-    /// The leader of each term, its boot, and since when.
-    leaders: BTreeMap<Term, (Machine, u64, Duration)>,
+    /// The machine of each term's leader, the node and its boot, and since when.
+    leaders: BTreeMap<Term, (Machine, (NodeId, u64), Duration)>,
     /// Who got the vote, in which boot and when, by term and voter.
     votes: BTreeMap<(Term, NodeId), (NodeId, u64, Duration)>,
 }
@@ -51,9 +51,9 @@ impl Check for ElectionSafety {
 
 impl ElectionSafety {
     fn leads(&mut self, machine: Machine, term: Term, at: Duration) -> Result<(), Violation> {
-        let (_, epoch) = self.boots.get(&machine).copied().unwrap_or_default();
-        let Some((first, boot, since)) = self.leaders.insert(term, (machine, epoch, at)) else { return Ok(()) };
-        if (first, boot) == (machine, epoch) {
+        let boots = self.boots.get(&machine).copied().unwrap_or_default();
+        let Some((first, booted, since)) = self.leaders.insert(term, (machine, boots, at)) else { return Ok(()) };
+        if (first, booted) == (machine, boots) {
             return Ok(());
         }
         let summary = match first == machine {
@@ -61,7 +61,7 @@ impl ElectionSafety {
             false => format!("{first} and {machine} both lead term {term}"),
         };
         let line = |machine, boot, at| format!("{machine} in its boot {boot} leads since {}", seconds(at));
-        let details = vec![line(first, boot, since), line(machine, epoch, at)];
+        let details = vec![line(first, booted.1, since), line(machine, boots.1, at)];
         Err(Violation { details, ..violation(summary, machine, None) })
     }
 

@@ -19,8 +19,9 @@ workload = [{ kind = "bank", clients = 4, ops = 200 }]
 
 # What goes wrong, and when. `at` is a time or a range of times; `when` is something that happens:
 # { applied = 300 }, { mark = "leader.elected", nth = 2 } or { io = 7, during = "commit", node = "n1" }.
-# Faults of machines: power-cut, kill, restart, crash-loop, pause, slow-disk, stall-disk, clock-jump, clock-drift, clock-freeze;
-# of links: partition, cut, isolate, bridge, ring, clog, swizzle; of single messages: drop, delay.
+# Faults of machines: power-cut, kill, restart, crash-loop, pause, slow-disk, stall-disk, clock-jump, clock-drift, clock-freeze,
+# wipe; of links: partition, cut, isolate, bridge, ring, clog, swizzle; of single messages: drop, delay.
+# Of the members, by an operator: join (node = "n4"), promote, remove, leave, replace (by = "n4"), transfer (to), churn.
 # Targets: leader, follower, any, all, some, minority, majority, "2", n1, n2 …
 event    = [
   { at = "500ms..1s", do = "power-cut", target = "leader", for = "1s" },

@@ -85,7 +85,7 @@ impl World {
 
 impl Operator {
     async fn work(mut self) {
-        while self.world.lock().is_wished(self.place) {
+        while self.world.lock().fault_is_active(self.place) {
             let refusal = match self.round().await {
                 Round::Again => {
                     self.end.sleep(PAUSE).await;
@@ -95,7 +95,7 @@ impl Operator {
                 Round::Refused(reason) => Some(reason),
             };
             let mut state = self.world.lock();
-            if state.is_wished(self.place) {
+            if state.fault_is_active(self.place) {
                 if let (None, Some(machine)) = (&refusal, self.machine_to_switch_off()) {
                     state.switch(machine, false);
                 }
@@ -113,7 +113,7 @@ impl Operator {
             Err(refusal) => return Round::Refused(refusal),
         };
         let missing = self.missing(&rows);
-        if !self.world.lock().is_wished(self.place) {
+        if !self.world.lock().fault_is_active(self.place) {
             return Round::Again;
         }
         match missing {

@@ -90,11 +90,6 @@ impl State {
         Some(choices.pick(&errands).clone())
     }
 
-    /// Whether an operator is still to go on with a wish.
-    pub(super) fn is_wished(&self, place: usize) -> bool {
-        self.fault_is_active(place)
-    }
-
     /// A wish came true, or the cluster refuses it once and for all.
     pub(super) fn end_wish(&mut self, place: usize, errand: &Errand, refusal: Option<&str>) {
         let text = match refusal {
