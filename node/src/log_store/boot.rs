@@ -138,6 +138,14 @@ pub fn peek(disk: &mut impl Disk) -> Result<Peeked, BootError> {
     Ok(Peeked { superblock, entries, corruption })
 }
 
+/// The superblock of a formatted disk, as the next boot would find it.
+///
+/// # Errors
+/// [`BootError::NotFormatted`], [`BootError::Amnesia`], or that the disk failed.
+pub fn read_superblock_of(disk: &mut impl Disk) -> Result<Superblock, BootError> {
+    read_superblock(disk).map(|(_, superblock)| superblock)
+}
+
 fn read_superblock(disk: &mut impl Disk) -> Result<(Slots, Superblock), BootError> {
     match Slots::read::<Superblock>(disk, SUPERBLOCK, 0)? {
         Found::Value(slots, superblock) => Ok((slots, superblock)),

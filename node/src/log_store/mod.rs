@@ -74,7 +74,7 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
-pub use boot::{Opened, Peeked, SEGMENT_BYTES_MAX, bootstrap, format, open, peek};
+pub use boot::{Opened, Peeked, SEGMENT_BYTES_MAX, bootstrap, format, open, peek, read_superblock_of};
 pub use store::{Completed, LogStore};
 pub use superblock::{Base, ClusterId, Superblock};
 

@@ -49,6 +49,9 @@ pub struct Saved {
     pub entries: Vec<Entry>,
     /// The last entry that the database executed. It was committed, even if the log does not reach so far any more.
     pub applied: Index,
+    /// The database was set aside: the node needs a copy of the leader's, even if its log has all entries. Until then it
+    /// votes, and never campaigns.
+    pub lacks_database: bool,
     /// A part of the log was lost that had been durable: the node neither votes nor campaigns until it has it again.
     pub recovering: bool,
 }
@@ -69,6 +72,8 @@ pub struct Raft<R> {
     pub(super) log: Log,
     pub(super) commit: Index,
     pub(super) durability: Durability,
+    /// Appends are answered with the wish for a copy of the database.
+    pub(super) lacks_database: bool,
     /// What the log lacks, if a part of it was lost.
     pub(super) recovery: Option<Recovery>,
     /// The reads of a node that does not lead.
@@ -104,7 +109,7 @@ impl<R: Rules> Raft<R> {
     /// # Panics
     /// If the log has gaps, begins at index 1 with anything but a configuration, or is newer than the hard state.
     pub fn new(options: Options, id: NodeId, saved: Saved, rules: R) -> Raft<R> {
-        let Saved { hard_state, base, configuration, entries, applied, recovering } = saved;
+        let Saved { hard_state, base, configuration, entries, applied, lacks_database, recovering } = saved;
         let log = Log::new(base, configuration, entries);
         let last = log.last();
         let committed = applied.min(last.index).max(base.index);
@@ -119,6 +124,7 @@ impl<R: Rules> Raft<R> {
             log,
             commit: committed,
             durability: Durability::new(last.index, hard_state),
+            lacks_database,
             recovery: recovering.then_some(Recovery::Unknown),
             questions: Questions::default(),
             unheard: if options.lease_ticks > 0 { 0 } else { u32::MAX },
@@ -322,7 +328,9 @@ impl<R: Rules> Raft<R> {
             Body::ReadIndex { number } => self.on_read_index(from, number),
             Body::ReadIndexReply { number, index } => self.on_read_index_reply(from, number, index),
             Body::Campaign => self.on_campaign(from),
-            Body::Appended { .. } | Body::Rejected { .. } | Body::HeartbeatReply => self.on_follower_reply(from, body),
+            Body::Appended { .. } | Body::Rejected { .. } | Body::NeedsCopy | Body::HeartbeatReply => {
+                self.on_follower_reply(from, body)
+            }
             Body::PreVote { .. } => unreachable!("pre-votes were answered above"),
         }
     }

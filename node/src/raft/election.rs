@@ -15,7 +15,8 @@ impl<R: Rules> Raft<R> {
     /// dissertation, section 4.2.2).
     pub(super) fn may_campaign(&self) -> bool {
         let is_voter = self.log.may_be_voter(self.id, self.commit);
-        is_voter && self.recovery.is_none() && self.hard_state.term < Term(u64::MAX)
+        let is_whole = self.recovery.is_none() && !self.lacks_database;
+        is_voter && is_whole && self.hard_state.term < Term(u64::MAX)
     }
 
     /// Whether a leader spoke within the least election timeout. While one does, nobody is helped to depose it: a node

@@ -8,6 +8,9 @@ impl<R: Rules> Raft<R> {
         if !is_well_formed(previous, &entries, self.hard_state.term) || !self.hear_leader(from) {
             return;
         }
+        if self.lacks_database {
+            return self.send(from, Body::NeedsCopy);
+        }
         if previous.index < self.log.base().index {
             // What was forgotten was committed, and so is in every leader's log.
             let matched = self.commit;

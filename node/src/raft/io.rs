@@ -166,6 +166,8 @@ pub enum Body {
         /// The greatest position of the sender's log at or below `previous` that may match: the leader goes on there.
         hint: Position,
     },
+    /// Whatever the log holds, a copy of the database is needed.
+    NeedsCopy,
     /// I lead. Sent at a steady pace.
     Heartbeat {
         /// The commit index, but never more than is known to match the receiver's log.

@@ -193,6 +193,13 @@ impl Peer {
         self.next = may_match.index.max(self.matched).next();
     }
 
+    /// The follower needs a copy of the database, whatever its log holds.
+    pub(super) fn on_needs_copy(&mut self) {
+        if !self.is_in_snapshot() {
+            self.flow = Flow::Snapshot { told: false };
+        }
+    }
+
     /// The follower answered a heartbeat. If what was sent to it before has no answer by now, it may be lost.
     ///
     /// A probe is sent again at once. In a stream of appends the first sign of life only raises the suspicion, since

@@ -141,6 +141,7 @@ impl<R: Rules> Raft<R> {
                 self.advance_commit();
                 self.tell_to_campaign();
             }
+            Body::NeedsCopy => peer.on_needs_copy(),
             Body::Rejected { previous, hint } => peer.on_rejected(previous, hint, &self.log),
             Body::HeartbeatReply => peer.on_heartbeat_reply(),
             _ => {}

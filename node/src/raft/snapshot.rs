@@ -31,6 +31,7 @@ impl<R: Rules> Raft<R> {
         }
         let must_hold = at.index <= self.commit || matches!(self.state, State::Leader(_));
         assert!(kept || !must_hold, "a database at {at} does not hold what is committed up to {}", self.commit);
+        self.lacks_database = false;
         self.log.install(at, configuration);
         self.durability.install(at.index, kept);
         self.commit_to(at.index);

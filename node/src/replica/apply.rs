@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::digests::Digests;
 use super::requests::Requests;
 use super::{Options, Stop, Worked};
 use crate::event::Event;
 use crate::host::{Host, Outcome, Work};
-use crate::raft::{Index, Position, Raft, Rules};
+use crate::raft::{EntryKind, Index, Position, Raft, Rules};
 use crate::sqlite::Digest;
 use crate::state_machine::{Applied, Checkpoint, Fatal, StateMachine};
 
@@ -33,6 +34,8 @@ pub(super) struct Applier<R: Rules> {
     durable: Index,
     /// Digests at reported indexes, oldest first, until a newer one of them is durable.
     reports: VecDeque<(Index, Digest)>,
+    /// What is known of the contents of all replicas.
+    pub(super) digests: Digests,
 }
 
 /// What comes back from a job.
@@ -57,13 +60,15 @@ impl<R: Rules> Applier<R> {
             digest_every: options.digest_every,
             durable: Index(0),
             reports: VecDeque::new(),
+            digests: Digests::default(),
             idle: Some(Box::new(state_machine)),
         }
     }
 
     /// Starts the next job if none is running and there is something to do.
     pub(super) fn start<H: Host>(&mut self, host: &mut H, raft: &Raft<R>, options: &Options) {
-        if self.idle.is_none() {
+        // A database that was set aside leaves a new one, which waits to be replaced by a copy.
+        if self.idle.is_none() || self.applied.index < raft.base().index {
             return;
         }
         if self.wal_frames.saturating_sub(self.frames_left) >= options.checkpoint_frames {
@@ -105,10 +110,12 @@ impl<R: Rules> Applier<R> {
         self.idle = Some(done.state_machine);
         match done.outcome? {
             Step::Applied(entries) => {
-                let payload = |index| raft.entries(index, index)[0].payload.clone();
-                for entry in entries {
-                    let payload = payload(entry.position.index);
-                    self.executed(host, entry, payload, requests);
+                for applied in entries {
+                    let entry = &raft.entries(applied.position.index, applied.position.index)[0];
+                    if entry.kind == EntryKind::Digest {
+                        self.digests.check(&entry.payload);
+                    }
+                    self.executed(host, applied, entry.payload.clone(), requests);
                 }
             }
             Step::Checkpointed(checkpoint) => {
@@ -126,6 +133,7 @@ impl<R: Rules> Applier<R> {
         self.applied = entry.position;
         if index.0 % self.digest_every == 0 {
             self.reports.push_back((index, entry.digest));
+            self.digests.executed(index, entry.digest);
         }
         host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest, payload });
         requests.executed(host, entry.position, entry.reply);
@@ -152,6 +160,7 @@ impl<R: Rules> Applier<R> {
         self.durable = self.applied.index;
         (self.wal_frames, self.frames_left) = (state_machine.wal_frames(), 0);
         self.reports.clear();
+        self.digests.forget();
         self.idle = Some(Box::new(state_machine));
     }
 

@@ -13,6 +13,7 @@ use super::members::Changes;
 use super::peers::Peers;
 use super::reads::Reads;
 use super::receive::Receive;
+use super::rejoin;
 use super::requests::Requests;
 use super::{Options, Replica, Stop};
 use crate::event::Event;
@@ -24,13 +25,16 @@ use crate::state_machine::{self, Fatal, StateMachine};
 
 /// Reads the disk and builds a replica that has said nothing yet.
 pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
+    if let Some(why) = rejoin::refusal(host)? {
+        return Err(Stop::Diverged(why));
+    }
     let opened = log_store::open(host).await?;
     let database = format!("db-{}", opened.superblock.generation);
     copies::remove_leftovers(host, opened.superblock.generation).map_err(BootError::from)?;
     prove::prove(host, &format!("{database}-wal")).await?;
     let state_machine = open_database(host, database.clone(), &options, rules.clone()).await?;
     agree(&opened, &state_machine)?;
-    let executed = executed_configuration(&state_machine)?;
+    let executed = executed_configuration(host, &state_machine)?;
     host.record(Event::Booted {
         id: opened.superblock.node,
         epoch: opened.superblock.epoch,
@@ -48,8 +52,15 @@ pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rule
 }
 
 /// The newest configuration that the database executed, and its index.
-fn executed_configuration<R: Rules>(state_machine: &StateMachine<R>) -> Result<(Index, Configuration), Stop> {
-    let Some((index, payload)) = state_machine.membership()? else { return Ok(Default::default()) };
+fn executed_configuration<H: Host, R: Rules>(
+    host: &mut H,
+    state_machine: &StateMachine<R>,
+) -> Result<(Index, Configuration), Stop> {
+    let membership = match state_machine.membership()? {
+        Some(membership) => Some(membership),
+        None => rejoin::kept_membership(host)?,
+    };
+    let Some((index, payload)) = membership else { return Ok(Default::default()) };
     let configuration = Configuration::decode(&payload);
     let contradiction =
         |error| Stop::Contradiction(format!("the configuration of entry {index} in the database: {error}"));
@@ -92,6 +103,10 @@ fn agree<R: Rules>(opened: &Opened, state_machine: &StateMachine<R>) -> Result<(
         Some(0) => Some(base),
         Some(place) => opened.entries.get(place as usize - 1).map(raft::Entry::position),
     };
+    // A database that was set aside leaves a new one: the node gets a copy.
+    if applied == Position::default() {
+        return Ok(());
+    }
     let lost = opened.superblock.recovering && logged.is_none() && applied.index > base.index;
     if logged == Some(applied) || lost {
         return Ok(());
@@ -133,6 +148,7 @@ fn replica<H: Host, R: Rules>(
         configuration,
         entries: opened.entries,
         applied: state_machine.applied().index,
+        lacks_database: state_machine.applied().index < superblock.base.index,
         recovering: superblock.recovering,
     };
     Replica {
@@ -144,6 +160,7 @@ fn replica<H: Host, R: Rules>(
         changes: Changes::default(),
         copies: Copies::default(),
         receive: Receive::default(),
+        stopping: None,
         rules,
         applier: Applier::new(state_machine, &options),
         held: VecDeque::new(),

@@ -47,7 +47,7 @@ enum State {
 
 /// The checksum of a copy's file, which is known when all of it was read once.
 enum Sums {
-    Adding(Summing),
+    Adding(Box<Summing>),
     Known(u128),
 }
 
@@ -123,7 +123,7 @@ impl Copies {
             host.run(Work::Copy, Box::new(move || step::<R>(Ok(copier), pages)));
             return Ok(());
         }
-        let sums = Sums::Adding(copier.finish());
+        let sums = Sums::Adding(Box::new(copier.finish()));
         let length = host.len(FILE)?.unwrap_or(0);
         match log.chain_at(at.index) {
             Some(chain) => self.state = State::Made { at, chain, length, sums },
@@ -161,7 +161,7 @@ impl Copies {
             {
                 summing.add(&bytes);
                 if summing.length_bytes() == *length {
-                    *sums = Sums::Known(summing.clone().finish().checksum);
+                    *sums = Sums::Known(Summing::clone(summing).finish().checksum);
                 }
             }
             let ends = receiver.offset + bytes.len() as u64 == *length;
@@ -173,7 +173,7 @@ impl Copies {
             let part = Part::Chunk { copy, term, at, chain, offset, bytes: bytes.into(), checksum };
             peers.post(host, *peer, Content::Copy(part));
         }
-        given_up.iter().for_each(|peer| drop(self.receivers.remove(peer)));
+        self.receivers.retain(|peer, _| !given_up.contains(peer));
         if self.receivers.is_empty() {
             self.forget(host)?;
         }
@@ -255,7 +255,8 @@ pub(super) fn remove_leftovers(disk: &mut impl Disk, generation: u64) -> Result<
     Ok(())
 }
 
-/// Whether a copy that ends at `at` is of use to a node that has executed everything up to `applied`.
+/// Whether a copy that ends at `at` is of use to a node that has executed everything up to `applied`, and whose log begins
+/// after `base`.
 pub(super) fn is_news(at: Position, applied: Index, base: Index) -> bool {
-    at.index >= applied && at.index > base
+    at.index >= applied.max(base) && !(at.index == applied && at.index == base)
 }

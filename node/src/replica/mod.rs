@@ -18,10 +18,12 @@
 mod apply;
 mod boot;
 mod copies;
+mod digests;
 mod members;
 mod peers;
 mod reads;
 mod receive;
+mod rejoin;
 mod requests;
 
 use std::collections::VecDeque;
@@ -30,9 +32,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::event::Event;
-use crate::host::{Dead, DiskError, Host, Input};
+use crate::host::{Dead, DiskError, Host, Input, Ticket};
 use crate::log_store::{self, BootError, Completed, LogError, LogStore};
-use crate::raft::{self, Batch, Body, Index, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
+use crate::raft::{self, Batch, Body, EntryKind, Index, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
 
@@ -125,6 +127,9 @@ impl Default for Options {
     }
 }
 
+pub use digests::Diverged;
+pub use rejoin::rejoin;
+
 /// Why a node stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
@@ -137,6 +142,9 @@ pub enum Stop {
     /// The log could not be written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Its contents went apart from the others', now or before; it said so then.
+    #[error("{0}")]
+    Diverged(String),
     /// A copy of a database could not be written or read.
     #[error("a copy of the database: {0}")]
     Copy(#[from] DiskError),
@@ -174,6 +182,8 @@ struct Replica<R: Rules> {
     changes: Changes,
     copies: Copies,
     receive: Receive,
+    /// The contents went apart: the node stops as soon as that is written down, and does nothing until then.
+    stopping: Option<(Ticket, Diverged)>,
     rules: R,
     applier: Applier<R>,
     /// Messages that wait for their batch, in order of batches.
@@ -218,6 +228,12 @@ impl<R: Rules> Replica<R> {
 
     /// Hands one input to whom it is for.
     fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
+        if let Some((awaited, diverged)) = self.stopping {
+            return match input {
+                Input::Synced { ticket, .. } if ticket == awaited => Err(Stop::Diverged(diverged.to_string())),
+                _ => Ok(()),
+            };
+        }
         self.tick(host);
         match input {
             Input::Message { from, bytes } => self.heard(host, from, &bytes)?,
@@ -237,6 +253,9 @@ impl<R: Rules> Replica<R> {
                         self.applier.finished(host, done, &self.raft, &mut self.requests)?;
                         self.peers.report(self.applier.report(self.raft.durable()));
                         self.changes_applied(host);
+                        if let Some(diverged) = self.applier.digests.diverged() {
+                            self.diverged(host, diverged)?;
+                        }
                     }
                     Worked::Read(done) => self.reads.finished(host, done)?,
                     Worked::Copied(done) => {
@@ -254,6 +273,9 @@ impl<R: Rules> Replica<R> {
         let envelope = self.peers.open(address, bytes);
         if let Some(cluster) = envelope.adopted {
             self.log.adopt_cluster(host, cluster)?;
+        }
+        if let Some((peer, index, digest)) = envelope.digest {
+            self.applier.digests.reported(peer, index, digest);
         }
         if let Some(peer) = envelope.rebooted {
             self.raft.step(raft::Input::Restarted { peer });
@@ -301,6 +323,10 @@ impl<R: Rules> Replica<R> {
 
     /// Carries out everything that follows from the last input, then sets the timer.
     fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
+        self.agree_on_contents(host)?;
+        if self.stopping.is_some() {
+            return Ok(());
+        }
         while !self.carry_out_next(host)? {}
         self.install_when_idle(host)?;
         if !self.receive.holds_database() {
@@ -316,6 +342,22 @@ impl<R: Rules> Replica<R> {
         self.reads.start::<H, R>(host, self.applier.position().index, &self.options);
         self.arm(host);
         Ok(())
+    }
+
+    /// A leader puts into the log what a majority says of its contents.
+    fn agree_on_contents<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
+        if self.raft.role() != Role::Leader {
+            return Ok(());
+        }
+        match self.applier.digests.agreed(self.raft.id(), self.raft.configuration()) {
+            Ok(None) => Ok(()),
+            Ok(Some(payload)) => {
+                let id = self.requests.proposal();
+                self.raft.step(raft::Input::Propose { id, kind: EntryKind::Digest, payload });
+                Ok(())
+            }
+            Err(diverged) => self.diverged(host, diverged),
+        }
     }
 
     /// Carries out one set of effects, in the order that the core's contract names. Returns whether that was all.

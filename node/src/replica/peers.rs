@@ -28,12 +28,14 @@ pub(super) struct Envelope {
     pub(super) rebooted: Option<NodeId>,
     /// The cluster that this node was made a part of by it.
     pub(super) adopted: Option<ClusterId>,
+    /// What the peer says of its contents.
+    pub(super) digest: Option<(NodeId, Index, Digest)>,
     /// What it holds.
     pub(super) opened: Opened,
 }
 
 impl Envelope {
-    const EMPTY: Envelope = Envelope { rebooted: None, adopted: None, opened: Opened::Nothing };
+    const EMPTY: Envelope = Envelope { rebooted: None, adopted: None, digest: None, opened: Opened::Nothing };
 }
 
 /// What a node knows of the others.
@@ -135,6 +137,7 @@ impl Peers {
         Envelope {
             rebooted: (newest > 0 && frame.from_epoch > newest).then_some(frame.from),
             adopted: joins.then_some(frame.cluster),
+            digest: frame.digest.map(|(index, digest)| (frame.from, index, digest)),
             opened,
         }
     }

@@ -59,9 +59,9 @@ impl Reads {
         (self.file, self.reader) = (file, None);
     }
 
-    /// A read of whatever is applied.
-    pub(super) fn local(&mut self, request: RequestId, batch: Batch) {
-        self.waiting.push((Index(0), Asked { request, batch }));
+    /// A read of whatever is applied. The log begins after `base`: a database that has not come so far waits for a copy.
+    pub(super) fn local(&mut self, request: RequestId, batch: Batch, base: Index) {
+        self.waiting.push((base, Asked { request, batch }));
     }
 
     /// A read that waits for the core's word. Returns the number under which the core is to be asked.

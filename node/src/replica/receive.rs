@@ -36,7 +36,7 @@ struct Incoming {
 
 enum Step {
     /// Chunks come.
-    Chunks(Summing),
+    Chunks(Box<Summing>),
     /// All is there; it is made durable.
     Syncing(Ticket),
     /// A job reads all of it.
@@ -106,6 +106,13 @@ impl<R: Rules> Replica<R> {
         self.raft.term() == term && self.raft.leader() == Some(from) && self.raft.role() == Role::Follower
     }
 
+    /// Whether a copy of this leader's is still one to take up.
+    fn is_of_use(&self, from: NodeId, base: Base) -> bool {
+        let at = Position { term: base.term, index: base.index };
+        let news = is_news(at, self.applier.position().index, self.log.base().index);
+        news && self.takes_copies_from(from, self.raft.term())
+    }
+
     #[expect(clippy::too_many_arguments, reason = "they are the parts of a chunk")]
     fn chunk<H: Host>(
         &mut self,
@@ -131,7 +138,7 @@ impl<R: Rules> Replica<R> {
             summing.add(bytes);
             host.record(Event::ChunkReceived { bytes: summing.length_bytes() });
             if let Some(checksum) = checksum {
-                let whole = summing.clone().finish();
+                let whole = Summing::clone(summing).finish();
                 if whole.checksum != checksum {
                     return self.discard(host, "its checksum is wrong");
                 }
@@ -151,7 +158,7 @@ impl<R: Rules> Replica<R> {
         remove(host, FILE)?;
         host.write(FILE, 0, &[])?;
         let at = Position { term: base.term, index: base.index };
-        self.receive.incoming = Some(Incoming { from, copy, base, step: Step::Chunks(Summing::new(at)) });
+        self.receive.incoming = Some(Incoming { from, copy, base, step: Step::Chunks(Box::new(Summing::new(at))) });
         Ok(())
     }
 
@@ -182,9 +189,14 @@ impl<R: Rules> Replica<R> {
             }
             Step::Renaming { ticket: awaited, configuration } if *awaited == ticket => {
                 result.clone()?;
+                let (from, base, configuration) = (incoming.from, incoming.base, configuration.clone());
                 let generation = self.log.superblock().generation + 1;
-                let (base, configuration) = (incoming.base, configuration.clone());
-                incoming.step = Step::Installing { configuration };
+                if !self.is_of_use(from, base) {
+                    remove(host, &format!("db-{generation}"))?;
+                    return self.discard(host, "it came too late");
+                }
+                self.receive.incoming.as_mut().expect("it is being installed").step =
+                    Step::Installing { configuration };
                 self.log.install(host, base, generation)?;
                 Ok(())
             }
@@ -236,10 +248,8 @@ impl<R: Rules> Replica<R> {
         if !self.applier.is_idle() || !self.reads.is_idle() {
             return Ok(());
         }
-        let at = Position { term: base.term, index: base.index };
-        let (from, configuration) = (*from, configuration.clone());
-        let term = self.raft.term();
-        if !self.takes_copies_from(from, term) || !is_news(at, self.applier.position().index, self.log.base().index) {
+        let (from, base, configuration) = (*from, *base, configuration.clone());
+        if !self.is_of_use(from, base) {
             return self.discard(host, "it came too late");
         }
         let file = format!("db-{}", self.log.superblock().generation + 1);

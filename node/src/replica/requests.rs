@@ -42,8 +42,10 @@ impl<R: Rules> Replica<R> {
         }
         let leads = self.raft.role() == Role::Leader;
         match asked.request.command {
-            Asked::Query(batch, ReadLevel::None) => return self.reads.local(id, batch),
-            Asked::Query(batch, ReadLevel::Weak) if leads => return self.reads.local(id, batch),
+            Asked::Query(batch, ReadLevel::None) => return self.reads.local(id, batch, self.raft.base().index),
+            Asked::Query(batch, ReadLevel::Weak) if leads => {
+                return self.reads.local(id, batch, self.raft.base().index);
+            }
             Asked::Query(batch, ReadLevel::Linearizable) => {
                 let read = self.reads.linearizable(id, batch);
                 return self.raft.step(raft::Input::Read { id: read });
@@ -130,7 +132,8 @@ impl Requests {
         result: Result<Position, ProposeError>,
         leader: Option<String>,
     ) {
-        let id = self.proposed.remove(&proposal).expect("the core answers each proposal once");
+        // Nobody waits for what the node proposed on its own.
+        let Some(id) = self.proposed.remove(&proposal) else { return };
         match result {
             Ok(place) => {
                 let taken = self.waiting.insert(place.index, (place.term, id));

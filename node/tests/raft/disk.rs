@@ -27,6 +27,7 @@ impl Disk {
             configuration: self.configuration.clone(),
             entries: self.log.clone(),
             applied: self.applied,
+            lacks_database: false,
             recovering: self.recovering,
         }
     }

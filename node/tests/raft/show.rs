@@ -21,6 +21,7 @@ pub fn show(message: &Message) -> String {
         Body::Appended { matched } => format!("Appended term={term} matched={matched}"),
         Body::Rejected { previous, hint } => format!("Rejected term={term} previous={previous} hint={hint}"),
         Body::Heartbeat { commit } => format!("Heartbeat term={term} commit={commit}"),
+        Body::NeedsCopy => format!("NeedsCopy term={term}"),
         Body::HeartbeatReply => format!("HeartbeatReply term={term}"),
         Body::Confirm { round } => format!("Confirm term={term} round={round}"),
         Body::Confirmed { round } => format!("Confirmed term={term} round={round}"),

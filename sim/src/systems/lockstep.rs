@@ -120,6 +120,7 @@ const KINDS: &[&str] = &[
     "append",
     "append-reply",
     "append-rejection",
+    "needs-copy",
     "heartbeat",
     "heartbeat-reply",
     "confirm",
@@ -143,6 +144,7 @@ fn kind(body: &Body) -> &'static str {
         Body::Append { .. } => "append",
         Body::Appended { .. } => "append-reply",
         Body::Rejected { .. } => "append-rejection",
+        Body::NeedsCopy => "needs-copy",
         Body::Heartbeat { .. } => "heartbeat",
         Body::HeartbeatReply => "heartbeat-reply",
         Body::Confirm { .. } => "confirm",
@@ -172,6 +174,7 @@ fn words(message: &Message) -> String {
         }
         Body::Appended { matched } => format!("have it durable to {matched}"),
         Body::Rejected { previous, hint } => format!("nothing fits after {previous}, go back to {hint}"),
+        Body::NeedsCopy => "I need a copy of the database".to_owned(),
         Body::Heartbeat { commit } => format!("heartbeat, committed to {commit}"),
         Body::HeartbeatReply => "heartbeat heard".to_owned(),
         Body::Confirm { round } => format!("do I still lead? round {round}"),

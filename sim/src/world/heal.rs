@@ -54,7 +54,11 @@ impl State {
         let word = |machine: &Machine| format!("{machine} {}", if down.contains(machine) { "down" } else { "cut off" });
         let words: Vec<String> = rest.iter().map(word).collect();
         self.rest.effects.clone_from(&effects);
-        self.record_rest(true, format!("leave {}", words.join(", ")), harm(&effects));
+        self.record_rest(
+            true,
+            format!("leave {}", if words.is_empty() { "nobody broken".to_owned() } else { words.join(", ") }),
+            harm(&effects),
+        );
         (core, effects)
     }
 
