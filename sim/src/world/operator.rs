@@ -23,6 +23,10 @@ const CHANGE: Duration = Duration::from_secs(2);
 /// How long it waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long it rests after a command that was not executed. A leader that tries to hand its leadership over proposes nothing
+/// meanwhile: asked again at once, it would never serve clients.
+const REST: Duration = Duration::from_millis(400);
+
 /// An operator at work.
 struct Operator {
     world: World,
@@ -128,7 +132,9 @@ impl Operator {
                 Round::Again
             }
             Missing::Command(command) => {
-                self.ask(&leader, command, CHANGE).await.ok();
+                if self.ask(&leader, command, CHANGE).await.is_err() {
+                    self.end.sleep(REST).await;
+                }
                 Round::Again
             }
             Missing::Time => Round::Again,
