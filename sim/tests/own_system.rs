@@ -74,10 +74,10 @@ fn main() -> ExitCode {
             expect(&run_in(&example(), "scenarios/primary-loses-power.toml", "1"), 1, "is missing on n2")
         }),
         Trial::test("a_message_that_no_seed_decides_is_named", || {
-            expect(&run(&LEAKY), 4, "in the setup, message: datagram from n2 to n1; 4 bytes, from byte 0 on: ")
+            expect(&run(&LEAKY), 4, "in the setup, message: datagram from n1 to n1; 4 bytes, from byte 0 on: ")
         }),
         Trial::test("a_disk_call_that_no_seed_decides_is_named", || {
-            expect(&run(&STAINED), 4, "in the setup, disk call: n2: write note, 4 bytes at 0")
+            expect(&run(&STAINED), 4, "in the setup, disk call: n1: write note, 4 bytes at 0")
         }),
         Trial::test("a_worker_that_dies_is_reported_with_its_seed", || expect(&run(&DEADLY), 101, "--seed 1")),
     ];

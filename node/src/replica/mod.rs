@@ -20,6 +20,7 @@ mod boot;
 mod copies;
 mod digests;
 mod members;
+mod options;
 mod peers;
 mod reads;
 mod receive;
@@ -33,7 +34,7 @@ use bytes::Bytes;
 
 use crate::event::Event;
 use crate::host::{Dead, DiskError, Host, Input, Ticket};
-use crate::log_store::{self, BootError, Completed, LogError, LogStore};
+use crate::log_store::{BootError, Completed, LogError, LogStore};
 use crate::raft::{self, Batch, Body, EntryKind, Index, Message, NodeId, Note, Position, Raft, Role, Rules, Term};
 use crate::state_machine::Fatal;
 use crate::wire;
@@ -46,88 +47,8 @@ use reads::Reads;
 use receive::Receive;
 use requests::Requests;
 
-/// How a node is set up. Every node of a cluster should have the same.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The shortest election timeout.
-    pub election_min: Duration,
-    /// The longest election timeout. Each is drawn between the two.
-    pub election_max: Duration,
-    /// The time between two heartbeats of a leader that has nothing else to say.
-    pub heartbeat: Duration,
-    /// Whether a leader answers linearizable reads on its own for a while after a majority confirmed that it leads. It must
-    /// be the same on all nodes, and it trusts their monotonic clocks to run equally fast within a tenth each.
-    pub lease: bool,
-    /// The most bytes of payload in one append message; a single larger entry still travels.
-    pub append_bytes_max: usize,
-    /// The most append messages to one peer that wait for their answer.
-    pub inflight_max: usize,
-    /// The most bytes of payload to one peer that wait for their answer, but always at least one message.
-    pub inflight_bytes_max: usize,
-    /// A learner that lacks more entries than this cannot be made a voter.
-    pub promote_lag: u64,
-    /// The most bytes of payload that wait to be committed. Beyond it clients are told that the node is busy.
-    pub uncommitted_bytes_max: usize,
-    /// The most bytes of one request's statements and values.
-    pub request_bytes_max: usize,
-    /// The most entries executed in one transaction.
-    pub apply_entries_max: usize,
-    /// SQLite's log is copied into the database file when it has grown by so many frames.
-    pub checkpoint_frames: u32,
-    /// The log forgets what the database has durably, once that is so many entries.
-    pub compact_every: u64,
-    /// It keeps so many of them for followers that are a little behind.
-    pub compact_keep: u64,
-    /// Pages of the database that are copied in one go for a node that needs more than the log has. A commit waits for one
-    /// such step at most.
-    pub copy_pages: u32,
-    /// The bytes of one chunk of a copy.
-    pub copy_chunk_bytes: usize,
-    /// After so long without an answer a chunk is sent again.
-    pub copy_patience: Duration,
-    /// A read beside the log that takes more than about so many of SQLite's instructions fails: while it runs, SQLite's log
-    /// cannot be copied as a whole.
-    pub read_instructions_max: u64,
-    /// The size of a database page in bytes, for a new database.
-    pub page_bytes: u32,
-    /// The length in bytes at which a segment of the log is followed by a new one.
-    pub segment_bytes_max: u64,
-    /// Replicas report their digest at every index that this divides.
-    pub digest_every: u64,
-    /// A client's session that was not used for so many entries expires.
-    pub session_entries: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
-            heartbeat: Duration::from_millis(50),
-            lease: false,
-            append_bytes_max: 1 << 20,
-            inflight_max: 64,
-            inflight_bytes_max: 16 << 20,
-            promote_lag: 1000,
-            uncommitted_bytes_max: 64 << 20,
-            request_bytes_max: 8 << 20,
-            apply_entries_max: 256,
-            checkpoint_frames: 1000,
-            compact_every: 100_000,
-            compact_keep: 10_000,
-            copy_pages: 256,
-            copy_chunk_bytes: 256 << 10,
-            copy_patience: Duration::from_millis(300),
-            read_instructions_max: 1_000_000_000,
-            page_bytes: 4096,
-            segment_bytes_max: log_store::SEGMENT_BYTES_MAX,
-            digest_every: 64,
-            session_entries: 1_000_000,
-        }
-    }
-}
-
 pub use digests::Diverged;
+pub use options::Options;
 pub use rejoin::rejoin;
 
 /// Why a node stopped.
