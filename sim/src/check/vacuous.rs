@@ -162,14 +162,17 @@ fn why_idle(fault: &Fault) -> &'static str {
 }
 
 /// The events that ended a process, or took what one had not synced: what a fault does is recorded between its own record
-/// and that of the next one.
+/// and that of the next one, at the same time.
 fn harmful(evidence: &Evidence) -> BTreeSet<usize> {
     let mut harmful = BTreeSet::new();
     let mut strikes = None;
     for recorded in &evidence.records {
         match &recorded.what {
-            What::Fault(FaultRecord { event, struck: true, .. }) => strikes = Some(*event),
-            What::Wiped(_) | What::Down(_, Down::Killed | Down::PowerCut { .. }) => harmful.extend(strikes),
+            What::Fault(FaultRecord { event, struck: true, .. }) => strikes = Some((*event, recorded.at)),
+            What::Wiped(_) | What::Down(_, Down::Killed | Down::PowerCut { .. }) => {
+                let now = strikes.filter(|(_, at)| *at == recorded.at);
+                harmful.extend(now.map(|(event, _)| event));
+            }
             _ => {}
         }
     }
