@@ -25,7 +25,18 @@
 //! **Exactly once.** A client numbers its requests in a session; what a request came to is kept beside the data, and whoever
 //! sends it again gets the first reply. Sessions expire by the length of the log, never by a clock.
 //!
-//! **Every index has a digest** of the logical contents. Two replicas that differ are found at the index where they part.
+//! **Every index has a digest** of the logical contents. Two replicas that differ are found at the index where they part: a
+//! majority's digest goes into the log, and a replica that has another one stops, keeps its database as evidence, and
+//! starts again only when it is told to take up a copy ([`replica::rejoin`]).
+//!
+//! **The database is the snapshot.** The log forgets only what a checkpoint proved durable in the database. Who needs what it
+//! forgot gets a copy, which becomes its own with one update of the superblock, or not at all.
+//!
+//! **Members change by joint consensus**, and a configuration counts from when it is appended. A node's id is drawn when its
+//! disk is formatted: an emptied disk is somebody new.
+//!
+//! **A read is as fresh as it asks to be**: through the log, confirmed by a majority on any node, or whatever a node has
+//! ([`api::ReadLevel`]).
 //!
 //! # Where to begin
 //!

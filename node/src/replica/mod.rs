@@ -14,6 +14,15 @@
 //! **Contract:** a message that the core handed out as [`msgs_after_sync`](raft::Effects::msgs_after_sync) leaves after its batch is durable; a
 //! client's reply leaves after the transaction that holds its effects has committed. Whatever fails in a way that is not
 //! part of a result ends the node ([`Stop`]): it never goes on with less than it promised.
+//!
+//! | file | is |
+//! |---|---|
+//! | `boot` | from a disk to a replica that has said nothing yet |
+//! | `peers` | the other nodes: addresses, boots, envelopes |
+//! | `requests`, `reads`, `members` | what clients ask, until they are answered: writes, reads beside the log, changes of who takes part |
+//! | `apply` | executing entries |
+//! | `copies`, `receive` | a copy of the database on its way out, and on its way in |
+//! | `digests`, `rejoin` | contents compared; a replica that went apart |
 
 mod apply;
 mod boot;
