@@ -61,7 +61,8 @@ struct Receiver {
 
 /// What a job has done.
 pub(super) struct Done {
-    outcome: Result<(Copier, Option<u32>), Fatal>,
+    /// The copier, and how many pages remain.
+    outcome: Result<(Copier, u32), Fatal>,
 }
 
 impl Copies {
@@ -118,7 +119,7 @@ impl Copies {
             self.state = State::None;
             return Ok(remove(host, FILE)?);
         }
-        if remaining != Some(0) {
+        if remaining > 0 {
             let pages = options.copy_pages;
             host.run(Work::Copy, Box::new(move || step::<R>(Ok(copier), pages)));
             return Ok(());
@@ -228,7 +229,7 @@ impl Copies {
 fn step<R: Rules>(copier: Result<Copier, Fatal>, pages: u32) -> Outcome {
     let outcome = copier.and_then(|mut copier| {
         let progress = copier.step(pages)?;
-        Ok((copier, Some(progress.remaining)))
+        Ok((copier, progress.remaining))
     });
     Outcome(Box::new(Worked::<R>::Copied(Done { outcome })))
 }

@@ -160,7 +160,10 @@ impl<R: Rules> Replica<R> {
     fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
         if let Some((awaited, diverged)) = self.stopping {
             return match input {
-                Input::Synced { ticket, .. } if ticket == awaited => Err(Stop::Diverged(diverged.to_string())),
+                Input::Synced { ticket, result } if ticket == awaited => {
+                    result?;
+                    Err(Stop::Diverged(diverged.to_string()))
+                }
                 _ => Ok(()),
             };
         }
