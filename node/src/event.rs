@@ -2,6 +2,8 @@
 //!
 //! An event is a fact, recorded after it happened. Verdicts are computed from them, so each says exactly when it is recorded.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::raft::{Configuration, Index, NodeId, Role, Term};
@@ -66,6 +68,16 @@ pub enum Event {
         index: Index,
         /// Who takes part.
         configuration: Configuration,
+    },
+    /// The node leads, and has begun to remove a member of which it heard nothing for as long as it was told to wait. The
+    /// entry without that member is in its log.
+    RemovesDead {
+        /// The member.
+        member: NodeId,
+        /// Where it listened.
+        address: String,
+        /// For how long nothing was heard of it.
+        silence: Duration,
     },
     /// All entries up to this index are durable on this node.
     Persisted {

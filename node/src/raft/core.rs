@@ -33,6 +33,9 @@ pub struct Options {
     /// lease: each read is confirmed. It must be shorter than `election_ticks` by all that clocks may differ in that time,
     /// and the same on all nodes.
     pub lease_ticks: u32,
+    /// A member of which a leader heard nothing for so long is removed. 0 is for never. It must be several times
+    /// `election_ticks`, since that is how often a leader looks.
+    pub dead_ticks: u64,
 }
 
 /// What a node finds on its disk at boot. It is taken for durable: the log store proved it.
@@ -309,6 +312,9 @@ impl<R: Rules> Raft<R> {
         let Message { term, body } = message;
         if from == self.id {
             return;
+        }
+        if let State::Leader(leader) = &mut self.state {
+            leader.hears(from);
         }
         match body {
             Body::PreVote { last, round } => return self.on_pre_vote(from, term, last, round),

@@ -264,6 +264,13 @@ pub enum TransferError {
     Leads,
     /// The one who is to lead does not vote.
     NotVoter,
+    /// Nothing was heard lately of the one who is to lead: it would be waited for in vain, and nothing proposed meanwhile.
+    Silent {
+        /// The one who is to lead.
+        to: NodeId,
+        /// For how many: an election timeout or more.
+        ticks: u64,
+    },
     /// Another transfer is under way.
     Transferring,
     /// The one who is to lead did not take over within an election timeout.
@@ -296,6 +303,13 @@ pub enum Note {
         leader: NodeId,
         /// The term.
         term: Term,
+    },
+    /// A leader began the removal of a member that was silent for too long. The configuration without it is in the log.
+    RemovesDead {
+        /// The member.
+        member: NodeId,
+        /// For how many ticks nothing was heard of it.
+        silence: u64,
     },
     /// The commit index grew.
     Committed {

@@ -6,13 +6,19 @@
 //!
 //! A change begins only when the one before is committed and left, and when the leader has committed an entry of its own
 //! term: otherwise two leaders could each commit one that the other has not seen (Ongaro, raft-dev, July 2015).
+//!
+//! With [`Options::dead_ticks`](super::Options::dead_ticks) a leader itself begins the removal of a member of which it has
+//! heard nothing for so long. Only what it heard as leader of its term counts, so that a new one waits anew. If the member
+//! comes back before the removal is committed, the change goes on all the same, as any other: what is in the log is not
+//! taken back. It is then a stranger, and has to be added again. There is no least number of voters that is kept: of three,
+//! the dead one is removed, and the two that remain need each other.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use super::core::State;
-use super::{Configuration, EntryKind, Index, NodeId, ProposalId, ProposeError, Raft, Rules, quorum};
+use super::{Configuration, EntryKind, Index, NodeId, Note, Position, ProposalId, ProposeError, Raft, Rules, quorum};
 
 /// One thing that changes. Several can change in one step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,20 +64,30 @@ pub enum ChangeError {
 impl<R: Rules> Raft<R> {
     /// Appends the configuration that these changes lead to.
     pub(super) fn change(&mut self, id: ProposalId, changes: &[Change]) {
-        let State::Leader(leader) = &self.state else {
-            let leader = self.leader;
-            return self.effects.proposals.push((id, Err(ProposeError::NotLeader { leader })));
-        };
+        let result = self.try_change(changes);
+        self.effects.proposals.push((id, result));
+    }
+
+    /// Removes the member that was silent for longest, if it was for as long as the options say. It goes as if somebody had
+    /// asked for it: one after the other, and nobody whose removal would be refused.
+    pub(super) fn remove_the_dead(&mut self) {
+        let State::Leader(leader) = &self.state else { return };
+        if self.options.dead_ticks == 0 {
+            return;
+        }
+        let dead = leader.silent_for(self.options.dead_ticks);
+        let removed = dead.into_iter().find(|(id, _)| self.try_change(&[Change::Remove(*id)]).is_ok());
+        self.effects.notes.extend(removed.map(|(member, silence)| Note::RemovesDead { member, silence }));
+    }
+
+    fn try_change(&mut self, changes: &[Change]) -> Result<Position, ProposeError> {
+        let State::Leader(leader) = &self.state else { return Err(ProposeError::NotLeader { leader: self.leader }) };
         if leader.transfer.is_some() {
-            return self.effects.proposals.push((id, Err(ProposeError::Transferring)));
+            return Err(ProposeError::Transferring);
         }
-        match self.changed(changes) {
-            Ok(configuration) => {
-                self.append_configuration(&configuration);
-                self.effects.proposals.push((id, Ok(self.log.last())));
-            }
-            Err(error) => self.effects.proposals.push((id, Err(ProposeError::Change(error)))),
-        }
+        let configuration = self.changed(changes).map_err(ProposeError::Change)?;
+        self.append_configuration(&configuration);
+        Ok(self.log.last())
     }
 
     fn changed(&self, changes: &[Change]) -> Result<Configuration, ChangeError> {

@@ -18,6 +18,8 @@ pub(super) struct Peer {
     pub(super) active: bool,
     /// Whether it was heard from before that, since the count before.
     pub(super) was_active: bool,
+    /// When anything was heard from it last, in ticks of this leadership; when it became a member, if nothing was since.
+    pub(super) heard: u64,
     /// It is no member any more: it is sent the log until it knows that.
     pub(super) leaving: Option<Leaving>,
     /// The newest round in which it confirmed that its leader leads.
@@ -65,13 +67,14 @@ enum Flow {
 const ENTRY_OVERHEAD_BYTES: usize = 32;
 
 impl Peer {
-    /// A follower of which a new leader knows nothing, but hopes that its log ends where its own does.
-    pub(super) fn new(id: NodeId, last: Index) -> Peer {
+    /// A follower of which its leader knows nothing at this tick, but hopes that its log ends where its own does.
+    pub(super) fn new(id: NodeId, last: Index, now: u64) -> Peer {
         Peer {
             id,
             matched: Index(0),
             active: false,
             was_active: false,
+            heard: now,
             leaving: None,
             confirmed: 0,
             next: last.next(),

@@ -1,5 +1,6 @@
 //! What a leader does: takes proposals, sends the log, counts copies, and looks whether anybody still follows.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -33,7 +34,8 @@ pub(super) struct Leader {
 impl Leader {
     /// A leader at the start of its term, whose log ends at `last`.
     pub(super) fn new(id: NodeId, members: BTreeSet<NodeId>, last: Index) -> Leader {
-        let peers = members.into_iter().filter(|member| *member != id).map(|member| Peer::new(member, last)).collect();
+        let peers =
+            members.into_iter().filter(|member| *member != id).map(|member| Peer::new(member, last, 0)).collect();
         Leader {
             peers,
             heartbeat_elapsed: 0,
@@ -48,12 +50,15 @@ impl Leader {
     /// The members are these from now on, by the configuration at `index`; the log ends at `last`.
     pub(super) fn follow(&mut self, members: &BTreeSet<NodeId>, index: Index, own: NodeId, last: Index) {
         for peer in &mut self.peers {
+            if peer.leaving.is_some() && members.contains(&peer.id) {
+                peer.heard = self.ticks;
+            }
             let leaving = peer.leaving.unwrap_or(Leaving { without: index, told: false });
             peer.leaving = (!members.contains(&peer.id)).then_some(leaving);
         }
         for id in members.iter().copied().filter(|id| *id != own) {
             if let Err(place) = self.peers.binary_search_by_key(&id, |peer| peer.id) {
-                self.peers.insert(place, Peer::new(id, last));
+                self.peers.insert(place, Peer::new(id, last, self.ticks));
             }
         }
     }
@@ -67,6 +72,28 @@ impl Leader {
 
     pub(super) fn peer(&self, id: NodeId) -> Option<&Peer> {
         self.peers.binary_search_by_key(&id, |peer| peer.id).ok().map(|place| &self.peers[place])
+    }
+
+    /// A message came. Whatever it says, its sender is alive.
+    pub(super) fn hears(&mut self, from: NodeId) {
+        let now = self.ticks;
+        if let Some(peer) = self.peer_mut(from) {
+            peer.heard = now;
+        }
+    }
+
+    /// For how many ticks nothing was heard of whoever receives the log. The leader's own term is all that counts.
+    pub(super) fn silence(&self, id: NodeId) -> u64 {
+        self.peer(id).map_or(0, |peer| self.ticks - peer.heard)
+    }
+
+    /// The members that were silent for at least so many ticks, and for how many, the longest silence first.
+    pub(super) fn silent_for(&self, ticks: u64) -> Vec<(NodeId, u64)> {
+        let members = self.peers.iter().filter(|peer| peer.leaving.is_none());
+        let mut silent: Vec<_> = members.map(|peer| (peer.id, self.silence(peer.id))).collect();
+        silent.retain(|(_, silence)| *silence >= ticks);
+        silent.sort_by_key(|(_, silence)| Reverse(*silence));
+        silent
     }
 
     pub(super) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {
@@ -111,6 +138,7 @@ impl<R: Rules> Raft<R> {
             if !self.hears_majority() {
                 return self.become_follower();
             }
+            self.remove_the_dead();
         }
         self.tick_transfer(ticks);
         self.send_heartbeats();

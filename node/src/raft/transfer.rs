@@ -44,7 +44,11 @@ impl<R: Rules> Raft<R> {
         if !self.log.configuration().voters.contains_key(&to) {
             return Some(TransferError::NotVoter);
         }
-        leader.transfer.is_some().then_some(TransferError::Transferring)
+        if leader.transfer.is_some() {
+            return Some(TransferError::Transferring);
+        }
+        let ticks = leader.silence(to);
+        (ticks >= u64::from(self.options.election_ticks)).then_some(TransferError::Silent { to, ticks })
     }
 
     /// Tells the one who is to lead to campaign, once its log holds all of this one.

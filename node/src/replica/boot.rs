@@ -15,7 +15,7 @@ use super::reads::Reads;
 use super::receive::Receive;
 use super::rejoin;
 use super::requests::Requests;
-use super::{Options, Replica, Stop};
+use super::{DEAD_ELECTIONS_MIN, Options, Replica, Stop};
 use crate::event::Event;
 use crate::host::{Host, Input, Outcome, Work};
 use crate::log_store::{self, BootError, Opened};
@@ -72,6 +72,12 @@ fn executed_configuration<H: Host, R: Rules>(
 fn lease_ticks(election_min: Duration) -> u32 {
     let election_ms = u32::try_from(election_min.as_millis()).unwrap_or(u32::MAX);
     (election_ms / 10 * 8).saturating_sub(2).max(1)
+}
+
+/// After how long a silent member is removed.
+fn dead_ticks(after: Duration, election_max: Duration) -> u64 {
+    let after = after.max(election_max * DEAD_ELECTIONS_MIN);
+    u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Opening reads the whole database: it is a job like any other, so that it takes its time in the simulation too.
@@ -139,6 +145,7 @@ fn replica<H: Host, R: Rules>(
         max_uncommitted_bytes: options.uncommitted_bytes_max,
         promote_lag: options.promote_lag,
         lease_ticks: if options.lease { lease_ticks(options.election_min) } else { 0 },
+        dead_ticks: options.remove_dead_after.map_or(0, |after| dead_ticks(after, options.election_max)),
     };
     let mut peers = Peers::new(superblock.cluster, superblock.node, superblock.epoch, &configuration.1);
     peers.follow(&opened.entries);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Replica, answer};
+use super::{Replica, answer, duration};
 use crate::api::{Error, Member, MemberChange, Reply, Response, Rows, Value};
 use crate::event::Event;
 use crate::host::{Host, RequestId};
@@ -38,6 +38,12 @@ impl<R: Rules> Replica<R> {
             self.changes.recorded = (index, configuration.clone());
             host.record(Event::Members { index, configuration: configuration.clone() });
         }
+    }
+
+    /// The core removes a member that was silent for too long.
+    pub(super) fn removes_dead(&self, member: NodeId, silence: u64) -> Event {
+        let address = self.peers.address(member).unwrap_or_default();
+        Event::RemovesDead { member, address, silence: duration(silence) }
     }
 
     /// Asks the core for a change.
@@ -132,6 +138,11 @@ impl<R: Rules> Replica<R> {
             Err(TransferError::NotVoter) => {
                 Err(Error::Refused(format!("only a voter can lead; {}", who(self.raft.configuration()))))
             }
+            Err(TransferError::Silent { to, ticks }) => unavailable(&format!(
+                "nothing was heard from {} for {} ms; choose another, or see whether it runs and can be reached",
+                name(to, self.raft.configuration()),
+                duration(ticks).as_millis()
+            )),
             Err(TransferError::Transferring) => unavailable("another transfer is under way; wait until it is over"),
             Err(TransferError::TimedOut) => {
                 unavailable("the other node did not take over within an election timeout; it may be behind or down")
@@ -204,12 +215,17 @@ fn who(configuration: &Configuration) -> String {
     text
 }
 
-/// Why a change is refused, and what to do.
-fn refusal(error: ChangeError, configuration: &Configuration) -> Error {
-    let name = |id: NodeId| match configuration.address(id) {
+/// A node in words.
+fn name(id: NodeId, configuration: &Configuration) -> String {
+    match configuration.address(id) {
         Some(address) => format!("node {id} at {address}"),
         None => format!("node {id}"),
-    };
+    }
+}
+
+/// Why a change is refused, and what to do.
+fn refusal(error: ChangeError, configuration: &Configuration) -> Error {
+    let name = |id| name(id, configuration);
     match error {
         ChangeError::NotReady => Error::Unavailable("the new leader has not yet committed an entry; try again".into()),
         ChangeError::Pending(Index(index)) => {

@@ -57,7 +57,7 @@ use receive::Receive;
 use requests::Requests;
 
 pub use digests::Diverged;
-pub use options::Options;
+pub use options::{DEAD_ELECTIONS_MIN, Options};
 pub use rejoin::rejoin;
 
 /// Why a node stopped.
@@ -394,6 +394,7 @@ impl<R: Rules> Replica<R> {
             host.record(match note {
                 Note::Role { role, term } => Event::Role { role, term },
                 Note::Follows { leader, term } => Event::Follows { leader, term },
+                Note::RemovesDead { member, silence } => self.removes_dead(member, silence),
                 Note::Committed { index } => Event::Committed { index },
             });
         }
@@ -428,6 +429,11 @@ impl<R: Rules> Replica<R> {
             self.armed = Some(due);
         }
     }
+}
+
+/// How long so many of the core's ticks are.
+fn duration(ticks: u64) -> Duration {
+    Duration::from_millis(ticks)
 }
 
 /// The file of the database that is current.

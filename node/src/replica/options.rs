@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::log_store;
 
+/// The least of [`Options::remove_dead_after`], in longest election timeouts. A leader counts its peers once an election
+/// timeout, and for a few of them anybody may be silent who restarts, waits for a disk or was cut off for a moment.
+pub const DEAD_ELECTIONS_MIN: u32 = 5;
+
 /// How a node is set up. Every node of a cluster should have the same.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -16,6 +20,10 @@ pub struct Options {
     /// Whether a leader answers linearizable reads on its own for a while after a majority confirmed that it leads. It must
     /// be the same on all nodes, and it trusts their monotonic clocks to run equally fast within a tenth each.
     pub lease: bool,
+    /// A leader that has heard nothing at all from a member for so long removes it, as if somebody had asked for it; `None`
+    /// if only people remove members. It waits for at least [`DEAD_ELECTIONS_MIN`] of the longest election timeouts, and
+    /// should wait for longer than any repair takes, and than a node reads its database at boot, which it does in silence.
+    pub remove_dead_after: Option<Duration>,
     /// The most bytes of payload in one append message; a single larger entry still travels.
     pub append_bytes_max: usize,
     /// The most append messages to one peer that wait for their answer.
@@ -63,6 +71,7 @@ impl Default for Options {
             election_max: Duration::from_millis(300),
             heartbeat: Duration::from_millis(50),
             lease: false,
+            remove_dead_after: None,
             append_bytes_max: 1 << 20,
             inflight_max: 64,
             inflight_bytes_max: 16 << 20,

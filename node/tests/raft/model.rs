@@ -111,6 +111,7 @@ const OPTIONS: Options = Options {
     max_uncommitted_bytes: 1024,
     promote_lag: 8,
     lease_ticks: 0,
+    dead_ticks: 0,
 };
 
 impl Model for Scope {

@@ -17,6 +17,7 @@ pub const OPTIONS: Options = Options {
     max_uncommitted_bytes: 40,
     promote_lag: 3,
     lease_ticks: 0,
+    dead_ticks: 0,
 };
 
 /// Runs clusters of three and five nodes, and two more that may join, through loss, duplication, reordering, cuts, stalled

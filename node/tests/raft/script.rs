@@ -2,7 +2,7 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `cluster nodes=3` | voters n1 to n3, each with the configuration as entry 1 of term 1; also `learners=`, `blank=` (nodes with an empty log, from the next number on), `break=`, and the options `append_bytes=`, `inflight=`, `inflight_bytes=`, `uncommitted=`, `lag=` and `lease=` |
+//! | `cluster nodes=3` | voters n1 to n3, each with the configuration as entry 1 of term 1; also `learners=`, `blank=` (nodes with an empty log, from the next number on), `break=`, and the options `append_bytes=`, `inflight=`, `inflight_bytes=`, `uncommitted=`, `lag=`, `lease=` and `dead=` |
 //! | `disk n1 terms=1,1,2 term=3 vote=n2` | reboots n1 with a log of entries of these terms and this hard state; `disk n1 empty` with nothing |
 //! | `tick n1 50` | lets time pass on a node |
 //! | `timeout n1` | lets the time pass after which n1 does something |
@@ -201,6 +201,7 @@ fn new_cluster(words: &[&str]) -> Result<Cluster, String> {
         max_uncommitted_bytes: count("uncommitted", 1024)? as usize,
         promote_lag: count("lag", 0)?,
         lease_ticks: count("lease", 0)? as u32,
+        dead_ticks: count("dead", 0)?,
     };
     let blank: Vec<NodeId> = (voters + learners + 1..=voters + learners + blank).map(NodeId).collect();
     Ok(Cluster::new(options, Breaks(rule), &configuration, &blank))

@@ -71,6 +71,7 @@ pub fn show_note(NodeId(id): NodeId, note: &Note) -> String {
         Note::Role { role: Role::Candidate, term } => format!("n{id} campaigns in term {term}"),
         Note::Role { role: Role::Leader, term } => format!("n{id} leads term {term}"),
         Note::Follows { leader, term } => format!("n{id} follows n{} in term {term}", leader.0),
+        Note::RemovesDead { member, silence } => format!("n{id} removes n{}, silent for {silence} ticks", member.0),
         Note::Committed { index } => format!("n{id} commits up to {index}"),
     }
 }

@@ -61,6 +61,7 @@ impl Cluster {
             max_uncommitted_bytes: 64 << 20,
             promote_lag: 1000,
             lease_ticks: 0,
+            dead_ticks: 0,
         };
         let boot = |id| Raft::new(options, id, Saved { entries: vec![first.clone()], ..Saved::default() }, Correct);
         let mut cluster = Cluster { nodes: ids.map(boot).into(), messages: VecDeque::new(), steps_ns: None };
