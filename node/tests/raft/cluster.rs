@@ -324,6 +324,9 @@ impl Cluster {
 
     fn observe(&mut self, id: NodeId, effects: &Effects) {
         for note in &effects.notes {
+            if matches!(note, Note::RemovesDead { .. }) {
+                self.see("removal of the dead");
+            }
             self.print(|| show_note(id, note), true);
         }
         for (read, answer) in &effects.reads {

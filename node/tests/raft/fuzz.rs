@@ -18,7 +18,7 @@ use crate::random::{Dice, OPTIONS, configuration};
 pub fn garbage_does_not_panic() {
     for seed in 0..150 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
-        let options = Options { lease_ticks: dice.pick(&[0, 100]), ..OPTIONS };
+        let options = Options { lease_ticks: dice.pick(&[0, 100]), dead_ticks: dice.pick(&[0, 600]), ..OPTIONS };
         let mut disk = some_disk(&mut dice);
         let mut raft = Raft::new(options, NodeId(1), disk.saved(), Breaks(None));
         for _ in 0..3000 {

@@ -23,14 +23,16 @@ pub const OPTIONS: Options = Options {
 /// Runs clusters of three and five nodes, and two more that may join, through loss, duplication, reordering, cuts, stalled
 /// disks, crashes and lost logs, while members change, leadership is handed over, logs are compacted and databases copied,
 /// with the checker watching. Then everything is mended, and each must elect a leader and commit on all members. Half of
-/// the clusters read by leases, on clocks that run a tenth too fast or too slow.
+/// the clusters read by leases, on clocks that run a tenth too fast or too slow; a third remove
+/// whoever is silent for an election timeout.
 pub fn clusters_stay_safe_and_recover() {
     let mut seen = BTreeMap::new();
     for seed in 0..500 {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
         let voters = if seed % 2 == 0 { 3 } else { 5 };
         let (lease, drift) = [(0, 0), (0, 0), (100, 10), (145, 0)][seed as usize % 4];
-        let options = Options { lease_ticks: lease, ..OPTIONS };
+        let dead_ticks = if seed % 3 == 0 { 150 } else { 0 };
+        let options = Options { lease_ticks: lease, dead_ticks, ..OPTIONS };
         let spare = [NodeId(voters + 1), NodeId(voters + 2)];
         let mut cluster = Cluster::new(options, Breaks(None), &configuration(voters), &spare);
         cluster.output = None;
@@ -46,7 +48,7 @@ pub fn clusters_stay_safe_and_recover() {
             *seen.entry(what).or_insert(0) += count;
         }
     }
-    for what in ["change", "copy", "corruption", "read", "recovery", "transfer"] {
+    for what in ["change", "copy", "corruption", "read", "recovery", "removal of the dead", "transfer"] {
         assert!(seen.get(what).is_some_and(|count| *count > 200), "there is too little of something: {seen:?}");
     }
 }
@@ -247,8 +249,8 @@ impl<'a> World<'a> {
             .is_some_and(|raft| snapshot.at.index > raft.apply_to().max(executed) && snapshot.at.term <= raft.term())
     }
 
-    /// A node loses the end of its log: one at a time, and only while all know the same voters, three or more. Otherwise
-    /// those who may still vote could be too few for ever.
+    /// A node loses the end of its log: one at a time, and only while all know the same voters, three or more, and none is
+    /// removed meanwhile. Otherwise those who may still vote could be too few for ever.
     fn corrupt(&mut self, id: NodeId) {
         let disk = &self.cluster.disks[&id];
         let (base, last) = (disk.base.index.0, disk.base.index.0 + disk.log.len() as u64);
@@ -257,7 +259,8 @@ impl<'a> World<'a> {
         let is_same = |id: NodeId| self.cluster.raft(id).is_some_and(|raft| *raft.configuration() == configuration);
         let all_same = configuration.members().into_iter().all(is_same);
         let is_member = configuration.is_voter(id);
-        if self.is_recovering() || last == base || !is_settled || !is_member || !all_same {
+        let may_shrink = self.cluster.options.dead_ticks > 0;
+        if may_shrink || self.is_recovering() || last == base || !is_settled || !is_member || !all_same {
             return;
         }
         self.cluster.crash(id);

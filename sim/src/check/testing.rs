@@ -103,6 +103,7 @@ pub(crate) fn scenario() -> Scenario {
                 heartbeat: Duration::from_millis(50),
                 compact_every: None,
                 lease: false,
+                remove_dead_after: None,
             },
         },
         network: Network {

@@ -131,6 +131,9 @@ impl Nodes {
             Event::Members { ref configuration, .. } if self.leads(machine) => {
                 Some((format!("the members are {}", members(configuration)), false))
             }
+            Event::RemovesDead { ref address, silence, .. } => {
+                Some((format!("{machine} removes {address}, of which it heard nothing for {silence:?}"), false))
+            }
             Event::Truncated { from } => Some((format!("{machine} cuts its log from index {from} on"), false)),
             Event::Installed { at, .. } => Some((format!("{machine} takes up a copy as of index {at}"), true)),
             Event::Corrupt { .. } => Some((format!("{machine} finds its log corrupt"), true)),

@@ -83,6 +83,9 @@ fn node(event: &Event) -> (&'static str, String) {
         Event::Members { index, configuration } => {
             ("raft", format!("by index {index} the members are {}", members(configuration)))
         }
+        Event::RemovesDead { member, address, silence } => {
+            ("raft", format!("removes node {member} at {address}, of which it heard nothing for {silence:?}"))
+        }
         Event::Persisted { index } => ("log", format!("durable to index {index}")),
         Event::Committed { index } => ("raft", format!("committed to index {index}")),
         Event::Applied { index, term, digest, .. } => {

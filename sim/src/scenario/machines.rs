@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lockstep_node::replica::DEAD_ELECTIONS_MIN;
+
 use super::model::{Clock, ClockError, Cluster, Disk, Distribution, Limits, Phases, PowerCut, Probability, RaftTiming};
 use super::network::distribution;
 use super::reader::{Item, Table};
@@ -29,6 +31,7 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
         heartbeat: Duration::from_millis(50),
         compact_every: None,
         lease: false,
+        remove_dead_after: None,
     };
     let Some(table) = root.table("cluster") else {
         let spares = wish::newest(root).saturating_sub(3);
@@ -77,7 +80,10 @@ fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
             .unwrap_or(default.heartbeat),
         compact_every: table.find("compact_every").and_then(|item| item.large(8)),
         lease: table.get("lease", default.lease, Item::boolean),
+        remove_dead_after: None,
     };
+    let dead_after = table.find("remove_dead_after").and_then(|item| dead_after(&item, timing.election.1));
+    let timing = RaftTiming { remove_dead_after: dead_after, ..timing };
     if timing.heartbeat * 2 > timing.election.0
         && let Some(item) = heartbeat.or(election)
     {
@@ -90,6 +96,22 @@ fn timing(table: &Table<'_>, default: RaftTiming) -> RaftTiming {
     }
     table.finish();
     timing
+}
+
+/// After how long a silent member is removed.
+fn dead_after(item: &Item<'_>, election: Duration) -> Option<Duration> {
+    let after = counted(item, item.parse(value::positive_duration)?)?;
+    let (least, election) = (election * DEAD_ELECTIONS_MIN, value::write_duration(election));
+    if after < least {
+        let label = "nodes that restart or are cut off for a moment are silent for as long";
+        let help = format!(
+            "the least is {}, {DEAD_ELECTIONS_MIN} times the longest election timeout of {election}: whoever is removed \
+             does not come back by itself",
+            value::write_duration(least)
+        );
+        return item.wrong(Wrong::new("is too short", label, help));
+    }
+    Some(after)
 }
 
 fn election_range(item: &Item<'_>) -> Option<(Duration, Duration)> {

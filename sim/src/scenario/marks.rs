@@ -27,6 +27,7 @@ pub const MARKS: &[(&str, &str)] = &[
     ("node.stopped", "a node stopped by its own decision"),
     ("members.changed", "a node appended another configuration, or cut one off its log"),
     ("members.joint", "that configuration is joint: decisions need a majority of the old voters and one of the new"),
+    ("members.dead-removed", "a leader began to remove a member of which it had heard nothing for `remove_dead_after`"),
     ("request.forwarded", "a node passed a client's request on to the leader"),
 ];
 

@@ -84,6 +84,8 @@ pub struct RaftTiming {
     pub compact_every: Option<u64>,
     /// Whether a leader answers reads on its own for a while after a majority confirmed that it leads.
     pub lease: bool,
+    /// A leader removes a member of which it has heard nothing for so long; `None` if it removes nobody on its own.
+    pub remove_dead_after: Option<Duration>,
 }
 
 /// `[network]`: how messages travel.

@@ -64,7 +64,8 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     let timing = [format!("election = \"{election}\""), format!("heartbeat = \"{heartbeat}\"")];
     let compact = cluster.raft.compact_every.map(|entries| format!("compact_every = {entries}"));
     let lease = cluster.raft.lease.then(|| "lease = true".to_owned());
-    out.key("raft", inline(timing.into_iter().chain(compact).chain(lease)));
+    let dead = cluster.raft.remove_dead_after.map(|after| format!("remove_dead_after = \"{}\"", write_duration(after)));
+    out.key("raft", inline(timing.into_iter().chain(compact).chain(lease).chain(dead)));
     network_tables(out, network);
     out.header("[clock]");
     out.key(

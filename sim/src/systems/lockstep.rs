@@ -223,6 +223,7 @@ fn options(cluster: &Cluster) -> Options {
         election_max: cluster.raft.election.1,
         heartbeat: cluster.raft.heartbeat,
         lease: cluster.raft.lease,
+        remove_dead_after: cluster.raft.remove_dead_after,
         checkpoint_frames: 100,
         page_bytes: 1024,
         segment_bytes_max: 128 << 10,

@@ -160,6 +160,7 @@ impl Ledger {
                 Some(_) if configuration.is_joint() => &["members.changed", "members.joint"],
                 Some(_) => &["members.changed"],
             },
+            Event::RemovesDead { .. } => &["members.dead-removed"],
             Event::Installed { at, last, .. } => {
                 (standing.applied, standing.last) = (at.0, last.0);
                 &["snapshot.installed"]
