@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use lockstep_node::event::Event;
 use lockstep_sim::record::{Machine, Recorded, What};
 use lockstep_sim::report::failure;
 use lockstep_sim::run::Run;
@@ -20,7 +22,12 @@ fn scenario(source: &str) -> Scenario {
 }
 
 fn run(system: &dyn System, events: &str) -> Run {
-    let source = format!("workload = [{{ kind = \"bank\", ops = 60 }}]\nevent = [{events}]");
+    run_with(system, events, "")
+}
+
+/// `more` are tables of the scenario.
+fn run_with(system: &dyn System, events: &str, more: &str) -> Run {
+    let source = format!("workload = [{{ kind = \"bank\", ops = 60 }}]\nevent = [{events}]\n{more}");
     simulate(system, &Arc::new(scenario(&source)), 1, &Options::default())
 }
 
@@ -51,7 +58,7 @@ fn a_disk_that_was_emptied_holds_another_node_which_nobody_expects_anything_of()
         run(&LOCKSTEP, "{ at = '200ms', do = 'wipe', target = 'n2', for = '100ms' }, { at = '900ms', do = 'restart' }");
     assert_eq!(holds(&run), ["n1", "n3"]);
     let ids = run.evidence.records.iter().filter_map(|recorded| match recorded.what {
-        What::Node(Machine(1), lockstep_node::event::Event::Booted { id, .. }) => Some(id),
+        What::Node(Machine(1), Event::Booted { id, .. }) => Some(id),
         _ => None,
     });
     let ids: Vec<_> = ids.collect();
@@ -75,6 +82,34 @@ fn a_wish_that_comes_to_nothing_makes_a_run_vacuous_and_does_not_hold_it_up() {
     assert!(run.vacuous[0].starts_with("the transfer on line 2 came to nothing"), "{:?}", run.vacuous);
 }
 
+/// Who was removed for their silence, and for how long they were silent.
+fn removed_dead<'r>(run: &'r Run) -> Vec<(&'r str, Duration)> {
+    let removed = |recorded: &'r Recorded| match &recorded.what {
+        What::Node(_, Event::RemovesDead { address, silence, .. }) => Some((address.as_str(), *silence)),
+        _ => None,
+    };
+    run.evidence.records.iter().filter_map(removed).collect()
+}
+
+const REMOVES_DEAD: &str = "[cluster]\nvoters = 4\nraft = { remove_dead_after = '2s' }\n[phases]\nfaults = '6s'";
+
+#[test]
+fn a_node_that_is_silent_for_as_long_as_told_is_removed_and_nobody_expects_anything_of_it() {
+    let run = run_with(&LOCKSTEP, "{ at = '200ms', do = 'kill', target = 'n3' }", REMOVES_DEAD);
+    let removed = removed_dead(&run);
+    assert!(matches!(removed[..], [("n3", silence)] if silence >= Duration::from_secs(2)), "{removed:?}");
+    assert_eq!(holds(&run), ["n1", "n2", "n4"]);
+}
+
+#[test]
+fn nobody_is_removed_who_is_silent_for_less_or_by_a_leader_that_is_on_its_own() {
+    let events = "{ at = '200ms', do = 'kill', target = 'n3', for = '1800ms' }, \
+                  { at = '2500ms', do = 'partition', groups = [['n1', 'n2'], ['n3', 'n4']], for = '3s' }";
+    let run = run_with(&LOCKSTEP, events, REMOVES_DEAD);
+    assert_eq!(removed_dead(&run), []);
+    assert_eq!(holds(&run), ["n1", "n2", "n3", "n4"]);
+}
+
 #[test]
 fn systems_whose_members_never_change_refuse() {
     let run = run(&ASYNC_PRIMARY, "{ at = '200ms', do = 'join', node = 'n4' }");
@@ -94,7 +129,8 @@ fn what_is_shown_of_a_wish_is_the_wish() {
         "{ at = '1s', do = 'transfer', to = 'n5' }",
         "{ at = '1s', do = 'churn', least = 2 }",
     ];
-    let said = scenario(&format!("workload = [{{ }}]\nevent = [{}]\n[cluster]\nspares = 3", events.join(", ")));
+    let cluster = "[cluster]\nspares = 3\nraft = { remove_dead_after = '5s' }";
+    let said = scenario(&format!("workload = [{{ }}]\nevent = [{}]\n{cluster}", events.join(", ")));
     assert_eq!((said.cluster.voters, said.cluster.spares), (3, 3));
     let shown = scenario(&show(&said));
     let without_lines =
