@@ -268,7 +268,7 @@ pub enum TransferError {
     Silent {
         /// The one who is to lead.
         to: NodeId,
-        /// For how many: an election timeout or more.
+        /// For how many ticks nothing was heard of it: an election timeout or more.
         ticks: u64,
     },
     /// Another transfer is under way.

@@ -10,8 +10,8 @@
 //! With [`Options::dead_ticks`](super::Options::dead_ticks) a leader itself begins the removal of a member of which it has
 //! heard nothing for so long. Only what it heard as leader of its term counts, so that a new one waits anew. If the member
 //! comes back before the removal is committed, the change goes on all the same, as any other: what is in the log is not
-//! taken back. It is then a stranger, and has to be added again. There is no least number of voters that is kept: of three,
-//! the dead one is removed, and the two that remain need each other.
+//! taken back. From then on it is a stranger, like anybody who was removed. No least number of voters is kept: of three, the
+//! dead one is removed, and the two that remain need each other.
 
 use std::collections::BTreeMap;
 
@@ -68,8 +68,8 @@ impl<R: Rules> Raft<R> {
         self.effects.proposals.push((id, result));
     }
 
-    /// Removes the member that was silent for longest, if it was for as long as the options say. It goes as if somebody had
-    /// asked for it: one after the other, and nobody whose removal would be refused.
+    /// Removes a member that was silent for as long as the options say. It goes as if somebody had asked for it: one after the
+    /// other, and nobody whose removal would be refused.
     pub(super) fn remove_the_dead(&mut self) {
         let State::Leader(leader) = &self.state else { return };
         if self.options.dead_ticks == 0 {

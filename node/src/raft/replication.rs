@@ -1,6 +1,5 @@
 //! What a leader does: takes proposals, sends the log, counts copies, and looks whether anybody still follows.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -82,18 +81,15 @@ impl Leader {
         }
     }
 
-    /// For how many ticks nothing was heard of whoever receives the log. The leader's own term is all that counts.
+    /// For how many ticks of this leadership nothing was heard of somebody who receives the log.
     pub(super) fn silence(&self, id: NodeId) -> u64 {
         self.peer(id).map_or(0, |peer| self.ticks - peer.heard)
     }
 
-    /// The members that were silent for at least so many ticks, and for how many, the longest silence first.
+    /// Who of them was silent for at least so many ticks, and for how many.
     pub(super) fn silent_for(&self, ticks: u64) -> Vec<(NodeId, u64)> {
-        let members = self.peers.iter().filter(|peer| peer.leaving.is_none());
-        let mut silent: Vec<_> = members.map(|peer| (peer.id, self.silence(peer.id))).collect();
-        silent.retain(|(_, silence)| *silence >= ticks);
-        silent.sort_by_key(|(_, silence)| Reverse(*silence));
-        silent
+        let silences = self.peers.iter().map(|peer| (peer.id, self.silence(peer.id)));
+        silences.filter(|(_, silence)| *silence >= ticks).collect()
     }
 
     pub(super) fn peer_mut(&mut self, id: NodeId) -> Option<&mut Peer> {

@@ -76,7 +76,7 @@ fn lease_ticks(election_min: Duration) -> u32 {
 
 /// After how long a silent member is removed.
 fn dead_ticks(after: Duration, election_max: Duration) -> u64 {
-    let after = after.max(election_max * DEAD_ELECTIONS_MIN);
+    let after = after.max(election_max.saturating_mul(DEAD_ELECTIONS_MIN));
     u64::try_from(after.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -139,6 +139,11 @@ enum Worked<R: Rules> {
 /// The core counts milliseconds.
 const TICK: Duration = Duration::from_millis(1);
 
+/// How long so many of the core's ticks are.
+fn duration(ticks: u64) -> Duration {
+    Duration::from_millis(ticks)
+}
+
 impl<R: Rules> Replica<R> {
     async fn serve<H: Host>(mut self, host: &mut H) -> Stop {
         self.peers.greet_all(host);
@@ -429,11 +434,6 @@ impl<R: Rules> Replica<R> {
             self.armed = Some(due);
         }
     }
-}
-
-/// How long so many of the core's ticks are.
-fn duration(ticks: u64) -> Duration {
-    Duration::from_millis(ticks)
 }
 
 /// The file of the database that is current.
