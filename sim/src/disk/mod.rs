@@ -97,6 +97,11 @@ impl SimDisk {
         self.state().cut_power()
     }
 
+    /// Whether a loss of power would change anything: a boot runs, or one that ended has left what no sync covers.
+    pub fn can_lose(&self) -> bool {
+        self.state().can_lose()
+    }
+
     /// Empties the disk.
     ///
     /// # Panics

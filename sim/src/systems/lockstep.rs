@@ -5,7 +5,7 @@ use lockstep_node::log_store::{self, BootError, ClusterId, Peeked};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::state_machine::{Command, StateMachine};
-use lockstep_node::wire::{self, Content, Part, Peer};
+use lockstep_node::wire::{self, Chunk, Content, Part, Peer};
 
 use super::{DurableLog, Logged, Reopened, Running, System};
 use crate::disk::Durable;
@@ -100,7 +100,7 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         Some(match content {
             Content::Greeting => "greeting",
             Content::Raft(message) => kind(&message.body),
-            Content::Copy(Part::Chunk { .. }) => "copy-chunk",
+            Content::Copy(Part::Chunk(_)) => "copy-chunk",
             Content::Copy(Part::Received { .. }) => "copy-reply",
             Content::Copy(Part::Ended { .. }) => "copy-end",
         })
@@ -190,7 +190,7 @@ fn words(message: &Message) -> String {
 /// A part of a copy of the database in words.
 fn part_words(part: &Part) -> String {
     match part {
-        Part::Chunk { copy, at, offset, bytes, checksum, .. } => {
+        Part::Chunk(Chunk { copy, at, offset, bytes, checksum, .. }) => {
             let last = if checksum.is_some() { ", the last" } else { "" };
             format!("copy {copy} as of {at}: {} bytes from {offset} on{last}", bytes.len())
         }
