@@ -141,6 +141,11 @@ impl SimDisk {
         self.state().failing_sync = nth;
     }
 
+    /// Lets the next read that SQLite makes during work of this kind fail with this result code.
+    pub fn inject_read_error(&self, during: Work, code: i32) {
+        self.state().failing_read = Some((during, code));
+    }
+
     /// From now on syncs take their time and say that all is well, but make nothing durable.
     pub fn ignore_syncs(&self) {
         self.state().ignores_syncs = true;

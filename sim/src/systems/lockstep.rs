@@ -234,3 +234,71 @@ fn options(cluster: &Cluster) -> Options {
         ..Options::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use lockstep_node::host::Work;
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::report::failure;
+    use crate::run::Run;
+    use crate::scenario::{Known, Origin, parse};
+    use crate::simulate::{Options, simulate};
+
+    /// Lockstep on disks that fail the first read of every boot that is made beside the log, with this code.
+    struct FailsToRead(i32);
+
+    impl System for FailsToRead {
+        fn name(&self) -> &'static str {
+            "fails-to-read"
+        }
+
+        fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running {
+            LOCKSTEP.found(hosts, cluster)
+        }
+
+        fn boot(&self, host: SimHost, cluster: &Cluster) -> Running {
+            host.device().inject_read_error(Work::Read, self.0);
+            LOCKSTEP.boot(host, cluster)
+        }
+
+        fn database(&self, files: &[String]) -> Option<String> {
+            LOCKSTEP.database(files)
+        }
+
+        fn reports_events(&self) -> bool {
+            true
+        }
+    }
+
+    fn run(system: &dyn System) -> Run {
+        let source = "workload = [{ kind = \"counter\", ops = 60, reads = \"50%\", level = \"linearizable\" }]";
+        let origin = Origin { name: "test".into(), path: "test.toml".into(), folder: Path::new(".").to_owned() };
+        let known = Known { systems: &["lockstep"], properties: &[], kinds: &[] };
+        let scenario = parse(source, &origin, &known).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        simulate(system, &Arc::new(scenario), 1, &Options::default())
+    }
+
+    fn sent_again(run: &Run) -> usize {
+        run.evidence.history.operations.iter().filter(|operation| operation.attempts > 1).count()
+    }
+
+    #[test]
+    fn a_read_that_fails_is_asked_again_and_its_node_goes_on() {
+        let (fails, sound) = (run(&FailsToRead(ffi::SQLITE_IOERR_READ)), run(&LOCKSTEP));
+        assert_eq!(failure(&fails), None);
+        assert!(sent_again(&fails) > sent_again(&sound), "no read failed");
+    }
+
+    #[test]
+    fn a_read_that_finds_the_file_damaged_ends_the_node() {
+        let run = run(&FailsToRead(ffi::SQLITE_IOERR_CORRUPTFS));
+        let (_, violation) = failure(&run).expect("a node has stopped");
+        let told = &violation.summary;
+        assert!(told.contains("went down by itself") && told.contains("SQLite code 8458"), "{told}");
+    }
+}
