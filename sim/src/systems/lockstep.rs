@@ -2,7 +2,7 @@
 
 use lockstep_node::host::SqliteVfs;
 use lockstep_node::log_store::{self, BootError, ClusterId, Peeked};
-use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
+use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Position, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::state_machine::{Command, StateMachine};
 use lockstep_node::wire::{self, Chunk, Content, Part, Peer};
@@ -62,7 +62,8 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         Some(match log_store::peek(disk) {
             Ok(Peeked { corruption: Some(corruption), .. }) => Err(corruption.to_string()),
             Ok(Peeked { superblock, entries, .. }) => {
-                Ok(DurableLog { base: superblock.base.index.0, entries: entries.into_iter().map(logged).collect() })
+                let base = Position { term: superblock.base.term, index: superblock.base.index };
+                Ok(DurableLog { base, entries: entries.into_iter().map(logged).collect() })
             }
             Err(error) => Err(error.to_string()),
         })
@@ -223,6 +224,7 @@ fn options(cluster: &Cluster) -> Options {
         election_max: cluster.raft.election.1,
         heartbeat: cluster.raft.heartbeat,
         lease: cluster.raft.lease,
+        session_entries: cluster.session_lifetime,
         checkpoint_frames: 100,
         page_bytes: 1024,
         segment_bytes_max: 128 << 10,
