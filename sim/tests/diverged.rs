@@ -43,7 +43,11 @@ impl System for OneDiverges {
             let kept = evidence(&mut host).len();
             let rejoined = replica::rejoin(&mut host).await.expect("its disk works");
             let evidence = evidence(&mut host);
-            assert_eq!(evidence.len(), kept + usize::from(rejoined), "each database that went apart is kept: {evidence:?}");
+            assert_eq!(
+                evidence.len(),
+                kept + usize::from(rejoined),
+                "each database that went apart is kept: {evidence:?}"
+            );
             match host.label() == "n3" && evidence.len() < times {
                 true => OWN_CLOCK.boot(host, &cluster).await,
                 false => LOCKSTEP.boot(host, &cluster).await,

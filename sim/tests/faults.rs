@@ -68,9 +68,8 @@ fn a_power_cut_of_a_killed_machine_takes_what_it_had_not_synced() {
 
 #[test]
 fn a_power_cut_of_a_machine_that_has_nothing_to_lose_waits_until_it_is_up() {
-    let event = |at: &str, lasts: &str| {
-        format!("{{ at = \"{at}\", do = \"power-cut\", target = \"n1\", for = \"{lasts}\" }}")
-    };
+    let event =
+        |at: &str, lasts: &str| format!("{{ at = \"{at}\", do = \"power-cut\", target = \"n1\", for = \"{lasts}\" }}");
     let events = [event("500ms", "500ms"), event("600ms", "100ms")].join(", ");
     let run = run(&format!("workload = [{{ ops = 100 }}]\nevent = [{events}]\nphases.faults = \"2s\""), 1);
     assert_eq!((failure(&run), run.vacuous.as_slice()), (None, [].as_slice()));

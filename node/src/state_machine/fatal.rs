@@ -168,7 +168,9 @@ mod tests {
     #[test]
     fn what_a_reader_may_outlive_says_nothing_against_the_disk() {
         let met = |code| Fatal::Sqlite { doing: "a statement", code, message: String::new() }.spares_readers();
-        assert!([ffi::SQLITE_NOMEM, ffi::SQLITE_FULL, ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_NOMEM].into_iter().all(met));
+        assert!(
+            [ffi::SQLITE_NOMEM, ffi::SQLITE_FULL, ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_NOMEM].into_iter().all(met)
+        );
         assert!(![ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_INDEX, ffi::SQLITE_NOTADB].into_iter().any(met));
         assert!(![ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC].into_iter().any(met));
     }

@@ -75,12 +75,7 @@ impl Model {
     /// Executes the entry at an index and returns its results: none if its session says that it is not executed. `told` is
     /// what a client was told of them, if one was: what Lockstep says it refused is not executed, since SQLite would not
     /// refuse it.
-    pub fn execute(
-        &mut self,
-        index: u64,
-        command: &Command,
-        told: Option<&[StatementResult]>,
-    ) -> Vec<StatementResult> {
+    pub fn execute(&mut self, index: u64, command: &Command, told: Option<&[StatementResult]>) -> Vec<StatementResult> {
         if self.sessions.skips(index, command).is_some() {
             return Vec::new();
         }

@@ -210,7 +210,10 @@ fn without_effect(evidence: &Evidence) -> Vec<String> {
         ClockError::Each(errors) => errors.values().any(|error| *error != 0),
     };
     let speaks = evidence.records.iter().any(|recorded| matches!(recorded.what, What::Node(..)));
-    if scenario.cluster.session_lifetime < Cluster::SESSION_LIFETIME && speaks && !is_reached(evidence, "session.expired") {
+    if scenario.cluster.session_lifetime < Cluster::SESSION_LIFETIME
+        && speaks
+        && !is_reached(evidence, "session.expired")
+    {
         reasons.push(
             "no session expired, although `cluster.session_lifetime` asks for it; make it shorter, or let a client wait \
              for longer while others go on"

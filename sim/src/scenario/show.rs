@@ -7,7 +7,8 @@ use lockstep_node::api::{ReadLevel, Value};
 
 use super::event::DURING;
 use super::model::{
-    Amount, ClockError, Cluster, Distribution, Event, Fault, Link, MessageFault, Mixed, Nemesis, Network, Progress, Scenario, Selector, Strikes, Trigger, Values, Wish, Workload, WorkloadKind,
+    Amount, ClockError, Cluster, Distribution, Event, Fault, Link, MessageFault, Mixed, Nemesis, Network, Progress,
+    Scenario, Selector, Strikes, Trigger, Values, Wish, Workload, WorkloadKind,
 };
 use super::selector::selector_name;
 use super::value::{
