@@ -200,7 +200,8 @@ mod tests {
         Arc::get_mut(&mut evidence.scenario).unwrap().cluster.session_lifetime = 2;
         assert_eq!(summary(ExactlyOnce, &evidence), None);
         Arc::get_mut(&mut evidence.scenario).unwrap().cluster.session_lifetime = 1;
-        let told = "client 1, operation 7 was acknowledged as entry 4, which is of an expired session and must not be executed";
+        let told = "client 1, operation 7 was acknowledged as entry 4, which is of an expired session and must not be \
+                    executed";
         assert_eq!(summary(ExactlyOnce, &evidence).as_deref(), Some(told));
     }
 
