@@ -129,12 +129,14 @@ impl<T: Transport> Client<T> {
             let again = reads || request.session.is_some() || resend == Resend::Idempotent;
             let (attempts, end) = self.send(&request, again).await;
             sent += attempts;
-            match end {
-                Err(End::Session { error: SessionError::Expired, doubt: None }) if sent < self.patience.attempts => {
-                    self.session = Session::None;
+            if let Err(End::Session { error: SessionError::Expired, doubt }) = &end {
+                self.session = Session::None;
+                // In doubt the expired session may have executed it: in another one it would happen twice.
+                if doubt.is_none() && sent < self.patience.attempts {
+                    continue;
                 }
-                end => return (sent, end.map_err(Failure::from)),
             }
+            return (sent, end.map_err(Failure::from));
         }
     }
 

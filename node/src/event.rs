@@ -102,6 +102,16 @@ pub enum Event {
         /// What the entry carries.
         payload: Bytes,
     },
+    /// An entry was not executed, since its session had expired. Recorded after [`Event::Applied`].
+    SessionExpired {
+        /// Its index.
+        index: Index,
+    },
+    /// An entry that opened a session removed expired ones. Recorded after [`Event::Applied`].
+    SessionsRemoved {
+        /// Its index.
+        index: Index,
+    },
     /// A client's request was passed on to the leader.
     Forwarded {
         /// The leader's address.

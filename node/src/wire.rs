@@ -60,22 +60,7 @@ pub enum Content {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Part {
     /// Some bytes of its file.
-    Chunk {
-        /// Numbers the copies of the sender's boot.
-        copy: u64,
-        /// The term in which the sender leads.
-        term: Term,
-        /// The last entry that was applied to the copy.
-        at: Position,
-        /// The chain of the log there.
-        chain: u64,
-        /// Where in the file the bytes stand.
-        offset: u64,
-        /// The bytes.
-        bytes: Bytes,
-        /// With the last chunk, the checksum of the whole file: XXH3, 128 bits.
-        checksum: Option<u128>,
-    },
+    Chunk(Chunk),
     /// The answer to a chunk: everything before this offset has come.
     Received {
         /// As in the chunk.
@@ -88,6 +73,25 @@ pub enum Part {
         /// As in the chunks.
         copy: u64,
     },
+}
+
+/// Some bytes of a copy's file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Numbers the copies of the sender's boot.
+    pub copy: u64,
+    /// The term in which the sender leads.
+    pub term: Term,
+    /// The last entry that was applied to the copy.
+    pub at: Position,
+    /// The chain of the log there.
+    pub chain: u64,
+    /// Where in the file the bytes stand.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Bytes,
+    /// With the last chunk, the checksum of the whole file: XXH3, 128 bits.
+    pub checksum: Option<u128>,
 }
 
 /// A request on its way to the leader.

@@ -21,6 +21,7 @@ const BROKEN: &[(&dyn System, &str, &str)] = &[
     (&zoo::FORGETS_VOTES, "rules/forgotten-vote", "election-safety"),
     (&zoo::SKIPS_PREVIOUS_TERM, "rules/previous-term", "log-matching"),
     (&zoo::READS_OWN_CLOCK, "rules/own-clock", "state-machine-safety"),
+    (&zoo::EXECUTES_EXPIRED, "sessions/expired-meanwhile", "exactly-once"),
     (&zoo::NeverSyncs, "steady/bank", "commit-durable"),
 ];
 

@@ -67,6 +67,18 @@ fn a_power_cut_of_a_killed_machine_takes_what_it_had_not_synced() {
 }
 
 #[test]
+fn a_power_cut_of_a_machine_that_has_nothing_to_lose_waits_until_it_is_up() {
+    let event =
+        |at: &str, lasts: &str| format!("{{ at = \"{at}\", do = \"power-cut\", target = \"n1\", for = \"{lasts}\" }}");
+    let events = [event("500ms", "500ms"), event("600ms", "100ms")].join(", ");
+    let run = run(&format!("workload = [{{ ops = 100 }}]\nevent = [{events}]\nphases.faults = \"2s\""), 1);
+    assert_eq!((failure(&run), run.vacuous.as_slice()), (None, [].as_slice()));
+    let cuts = run.evidence.records.iter().filter(|recorded| matches!(recorded.what, What::Down(..)));
+    let times: Vec<u128> = cuts.map(|recorded| recorded.at.as_millis()).collect();
+    assert!(matches!(times[..], [500, 1000..1040]), "{times:?}");
+}
+
+#[test]
 fn more_operations_than_fit_end_at_a_limit() {
     let run = run("workload = [{ ops = 5000000000 }]\nlimits.events = 3000", 1);
     assert_eq!(run.evidence.gave_up.as_deref(), Some("the limit of events was reached (`limits.events`)"));

@@ -21,6 +21,8 @@ pub enum Rule {
     CheckPreviousTerm,
     /// While an entry runs, "now" is the entry's time.
     PinClock,
+    /// A request whose session has expired is not executed.
+    RefuseExpired,
 }
 
 /// Breaks no rule.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::digests::Digests;
 use super::requests::Requests;
 use super::{Options, Stop, Worked};
+use crate::api::SessionError;
 use crate::event::Event;
 use crate::host::{Host, Outcome, Work};
 use crate::raft::{EntryKind, Index, Position, Raft, Rules};
@@ -136,6 +137,12 @@ impl<R: Rules> Applier<R> {
             self.digests.executed(index, entry.digest);
         }
         host.record(Event::Applied { index, term, entry: entry.entry_hash, digest: entry.digest, payload });
+        if entry.removed_sessions {
+            host.record(Event::SessionsRemoved { index });
+        }
+        if entry.reply == Some(Err(SessionError::Expired)) {
+            host.record(Event::SessionExpired { index });
+        }
         requests.executed(host, entry.position, entry.reply);
     }
 

@@ -18,7 +18,7 @@ use crate::host::{Disk, DiskError, Host, Outcome, Work};
 use crate::log_store::LogStore;
 use crate::raft::{Index, NodeId, Position, Rules, Term};
 use crate::state_machine::{Copier, Fatal, Summing};
-use crate::wire::{Content, Part};
+use crate::wire::{Chunk, Content, Part};
 
 /// The file that holds a copy while it is made and sent.
 pub(super) const FILE: &str = "copy";
@@ -171,8 +171,8 @@ impl Copies {
                 _ => None,
             };
             let (copy, at, chain, offset) = (self.number, *at, *chain, receiver.offset);
-            let part = Part::Chunk { copy, term, at, chain, offset, bytes: bytes.into(), checksum };
-            peers.post(host, *peer, Content::Copy(part));
+            let chunk = Chunk { copy, term, at, chain, offset, bytes: bytes.into(), checksum };
+            peers.post(host, *peer, Content::Copy(Part::Chunk(chunk)));
         }
         self.receivers.retain(|peer, _| !given_up.contains(peer));
         if self.receivers.is_empty() {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One job reads at a time, beside the one that executes entries: everything that came meanwhile is read by the next one,
-//! in one transaction.
+//! in one transaction. If that fails, so do all of them, and the next one has a connection of its own.
 
 use std::collections::BTreeMap;
 
@@ -37,10 +37,9 @@ pub(super) struct Reads {
     count: u64,
 }
 
-/// What a job did: the reader that it used comes back.
+/// What a job did: the reader that it used comes back, unless it failed.
 pub(super) struct Done {
-    reader: Option<Box<Reader>>,
-    outcome: Result<Read, Fatal>,
+    outcome: Result<(Box<Reader>, Read), Fatal>,
 }
 
 impl Reads {
@@ -103,23 +102,30 @@ impl Reads {
                 Some(reader) => Ok(reader),
                 None => Reader::open(&vfs, &file, state_machine::Options::default(), instructions_max).map(Box::new),
             };
-            let done = match opened {
-                Ok(mut reader) => {
-                    let outcome = reader.read(&batches, time_us, seed);
-                    Done { reader: Some(reader), outcome }
-                }
-                Err(fatal) => Done { reader: None, outcome: Err(fatal) },
-            };
-            Outcome(Box::new(Worked::<R>::Read(done)))
+            let outcome = opened.and_then(|mut reader| {
+                let read = reader.read(&batches, time_us, seed)?;
+                Ok((reader, read))
+            });
+            Outcome(Box::new(Worked::<R>::Read(Done { outcome })))
         };
         host.run(Work::Read, Box::new(job));
     }
 
-    /// Answers those of the job that is done.
+    /// Answers those of the job that is done. One that failed changed nothing and promised nothing: its clients are told, and
+    /// the node goes on unless its database is in doubt.
     pub(super) fn finished<H: Host>(&mut self, host: &mut H, done: Done) -> Result<(), Stop> {
-        self.reader = done.reader;
-        let Read { position, results } = done.outcome?;
-        for (request, results) in std::mem::take(&mut self.running).into_iter().zip(results) {
+        let running = std::mem::take(&mut self.running);
+        let (reader, Read { position, results }) = match done.outcome {
+            Ok(read) => read,
+            Err(fatal) if fatal.spares_readers() => {
+                let response: Response = Err(Error::Unavailable(fatal.to_string()));
+                running.into_iter().for_each(|request| answer(host, request, &response));
+                return Ok(());
+            }
+            Err(fatal) => return Err(fatal.into()),
+        };
+        self.reader = Some(reader);
+        for (request, results) in running.into_iter().zip(results) {
             let response: Response = Ok(Reply { index: position.index.0, term: position.term.0, results });
             answer(host, request, &response);
         }

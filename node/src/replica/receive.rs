@@ -14,7 +14,7 @@ use crate::host::{DiskError, Host, Outcome, Ticket, Work};
 use crate::log_store::Base;
 use crate::raft::{self, Configuration, NodeId, Position, Role, Rules, Term};
 use crate::state_machine::{self, Fatal, StateMachine, Summing, Verified, verify_copy};
-use crate::wire::{Content, Part};
+use crate::wire::{Chunk, Content, Part};
 
 /// The file into which a copy is received.
 pub(super) const FILE: &str = "received";
@@ -77,17 +77,7 @@ impl<R: Rules> Replica<R> {
     /// A part of a copy came, or word of one that this node sends.
     pub(super) fn heard_of_copy<H: Host>(&mut self, host: &mut H, from: NodeId, part: Part) -> Result<(), Stop> {
         match part {
-            Part::Chunk { copy, term, at, chain, offset, bytes, checksum } => {
-                if !self.takes_copies_from(from, term) {
-                    return Ok(());
-                }
-                let base = Base { index: at.index, term: at.term, chain };
-                if !is_news(at, self.applier.position().index, self.log.base().index) {
-                    self.peers.post(host, from, Content::Copy(Part::Ended { copy }));
-                    return Ok(());
-                }
-                self.chunk(host, from, copy, base, offset, &bytes, checksum)
-            }
+            Part::Chunk(chunk) => self.chunk(host, from, &chunk),
             Part::Received { copy, offset } => {
                 self.copies.received(from, copy, offset);
                 Ok(())
@@ -113,17 +103,17 @@ impl<R: Rules> Replica<R> {
         news && self.takes_copies_from(from, self.raft.term())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are the parts of a chunk")]
-    fn chunk<H: Host>(
-        &mut self,
-        host: &mut H,
-        from: NodeId,
-        copy: u64,
-        base: Base,
-        offset: u64,
-        bytes: &[u8],
-        checksum: Option<u128>,
-    ) -> Result<(), Stop> {
+    /// Writes a chunk down if it is the next one of a copy that is of use.
+    fn chunk<H: Host>(&mut self, host: &mut H, from: NodeId, chunk: &Chunk) -> Result<(), Stop> {
+        let &Chunk { copy, term, at, chain, offset, ref bytes, checksum } = chunk;
+        if !self.takes_copies_from(from, term) {
+            return Ok(());
+        }
+        if !is_news(at, self.applier.position().index, self.log.base().index) {
+            self.peers.post(host, from, Content::Copy(Part::Ended { copy }));
+            return Ok(());
+        }
+        let base = Base { index: at.index, term: at.term, chain };
         let known = |incoming: &Incoming| (incoming.from, incoming.copy, incoming.base) == (from, copy, base);
         if !self.receive.incoming.as_ref().is_some_and(known) {
             if self.receive.holds_database() {

@@ -16,7 +16,8 @@ const MARKER: &str = "diverged";
 /// The file that keeps the membership of a database that was set aside: the node must know whom to answer.
 const MEMBERS: &str = "members";
 
-/// What stands before the names of the files of a database that is kept as evidence.
+/// What stands before the names of the files of a database that is kept as evidence. A number follows: each database that is
+/// set aside on this disk has the next one.
 const EVIDENCE: &str = "evidence-";
 
 impl<R: Rules> Replica<R> {
@@ -41,8 +42,8 @@ pub(super) fn kept_membership(disk: &mut impl Disk) -> Result<Option<(Index, Byt
     Ok(postcard::from_bytes::<Option<(Index, Bytes)>>(&bytes).ok().flatten())
 }
 
-/// Lets a node whose contents went apart from the others' start again: its database is set aside under names that begin
-/// with `evidence-`, and it will take up a copy of the leader's. Until then it votes, and never campaigns. On a node that
+/// Lets a node whose contents went apart from the others' start again: its database is set aside as `evidence-1-db-0`, or
+/// with the next free number, and it will take up a copy of the leader's. Until then it votes, and never campaigns. On a node that
 /// did not go apart it changes nothing. To be called while the node does not run.
 ///
 /// # Errors
@@ -57,13 +58,29 @@ pub async fn rejoin<H: Host>(host: &mut H) -> Result<bool, Stop> {
         let bytes = postcard::to_stdvec(&membership).expect("bytes and numbers always encode");
         prove::replace(host, MEMBERS, &bytes).await?;
     }
-    for file in host.list()? {
-        if file.starts_with(&current) {
-            host.rename(&file, &format!("{EVIDENCE}{file}"))?;
-        }
-    }
-    prove::synced(host, &[], true).await?;
+    set_aside(host, &current).await?;
     host.remove(MARKER)?;
     prove::synced(host, &[], true).await?;
     Ok(true)
+}
+
+/// Renames a database and what belongs to it so that no other evidence is touched.
+async fn set_aside<H: Host>(host: &mut H, database: &str) -> Result<(), Stop> {
+    let files = host.list()?;
+    let is_there = |file: &str| files.iter().any(|found| found == file);
+    let last = files.iter().filter_map(|file| evidence_number(file)).max().unwrap_or(0);
+    // The database goes first. Where it is gone already, an attempt was cut short, and the rest follows it.
+    let number = if is_there(database) { last + 1 } else { last };
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("{database}{suffix}");
+        if is_there(&file) {
+            host.rename(&file, &format!("{EVIDENCE}{number}-{file}"))?;
+            prove::synced(host, &[], true).await?;
+        }
+    }
+    Ok(())
+}
+
+fn evidence_number(file: &str) -> Option<u64> {
+    file.strip_prefix(EVIDENCE)?.split_once('-')?.0.parse().ok()
 }

@@ -22,6 +22,8 @@ pub struct Applied {
     /// What the client is told of its entry; `None` if the entry is no client's. Where it had been executed before, this is
     /// the reply of that execution.
     pub reply: Option<Result<Reply, SessionError>>,
+    /// Whether the entry removed expired sessions.
+    pub removed_sessions: bool,
     /// [`entry_hash`] of the entry.
     pub entry_hash: u64,
 }
@@ -101,12 +103,16 @@ impl<R: Rules> StateMachine<R> {
         self.begin()?;
         let mut applied = Vec::with_capacity(entries.len());
         for (place, (entry, asked)) in entries.iter().zip(asked).enumerate() {
+            let mut removed_sessions = false;
             let reply = match asked {
                 Some(Asked::Execute(command)) => {
                     let unit = Unit::new(place, entries.len() == 1, command, breakers);
                     Some(self.execute_once(entry.position(), command, unit)?)
                 }
-                Some(Asked::Register(registration)) => Some(Ok(self.register(entry.position(), *registration)?)),
+                Some(Asked::Register(registration)) => {
+                    removed_sessions = self.register(entry.position(), *registration)?;
+                    Some(Ok(Reply { index: entry.index.0, term: entry.term.0, results: Vec::new() }))
+                }
                 None => None,
             };
             if entry.kind == EntryKind::Configuration {
@@ -116,18 +122,22 @@ impl<R: Rules> StateMachine<R> {
             self.refresh_sums()?;
             self.state.applied = entry.position();
             let digest = self.state.sums.digest();
-            applied.push(Applied { position: entry.position(), digest, reply, entry_hash: entry_hash(entry) });
+            let (position, entry_hash) = (entry.position(), entry_hash(entry));
+            applied.push(Applied { position, digest, reply, removed_sessions, entry_hash });
         }
         store::save(&self.database, &self.state.stored()).map_err(Fatal::own("storing the applied position"))?;
         self.own("/*lockstep*/ COMMIT", "committing a transaction")?;
         Ok(applied)
     }
 
-    fn register(&mut self, position: Position, registration: Registration) -> Result<Reply, Fatal> {
+    /// Opens a session. Returns whether that removed expired ones.
+    fn register(&mut self, position: Position, registration: Registration) -> Result<bool, Fatal> {
+        let changes = self.database.connection().total_changes();
         sessions::register(&self.database, position.index, registration.lifetime)
             .map_err(Fatal::own("registering a session"))?;
         self.state.sums.rows = self.database.tracker().rows();
-        Ok(Reply { index: position.index.0, term: position.term.0, results: Vec::new() })
+        // The new session is one row; whatever else changed were rows of expired ones.
+        Ok(self.database.connection().total_changes() > changes + 1)
     }
 
     /// Executes an entry, unless its session says that it was executed before or must not be.
@@ -144,6 +154,9 @@ impl<R: Rules> StateMachine<R> {
         let admission =
             sessions::admit(&self.database, index, request, hash).map_err(Fatal::own("reading a session"))?;
         let (answer, session, new) = match admission {
+            Admission::Refused(SessionError::Expired) if self.rules.breaks(Rule::RefuseExpired) => {
+                return Ok(Ok(reply(self.execute(command, unit)?)));
+            }
             Admission::Refused(error) => return Ok(Err(error)),
             Admission::Executed(session, answer) => (answer, session, false),
             // Nothing may have been written before: a unit that is alone undoes the whole transaction when it fails.

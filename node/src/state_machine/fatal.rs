@@ -5,7 +5,7 @@ use crate::raft::Position;
 use crate::sqlite::Digest;
 use rusqlite::ffi;
 
-/// Why a node cannot go on: its own disk, memory or file failed it, so that its result would not be the others'. The state
+/// Why a node cannot go on, unless it was only reading and [may](Fatal::spares_readers): its own disk, memory or file failed it, so that its result would not be the others'. The state
 /// machine must be dropped; nothing of the entries that were being applied is durable or visible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
@@ -57,7 +57,33 @@ impl Fatal {
             Fatal::Sqlite { doing, code, message }
         }
     }
+
+    /// Whether a node that met this while it only read may go on: memory, space or a lock was wanting, or the device did not
+    /// give back a page. What the node has promised is as safe as before, and whoever needs that page to change something
+    /// stops. A damaged file, and a write or a sync that failed, leave no such choice.
+    pub fn spares_readers(&self) -> bool {
+        let Fatal::Sqlite { code, .. } = self else { return false };
+        match code & 0xff {
+            ffi::SQLITE_NOMEM | ffi::SQLITE_FULL | ffi::SQLITE_CANTOPEN => true,
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => true,
+            ffi::SQLITE_IOERR => OF_READING.contains(code),
+            _ => false,
+        }
+    }
 }
+
+/// The I/O errors that come of reading, of locks and of shared memory: nothing was to become durable.
+const OF_READING: [i32; 9] = [
+    ffi::SQLITE_IOERR_READ,
+    ffi::SQLITE_IOERR_NOMEM,
+    ffi::SQLITE_IOERR_FSTAT,
+    ffi::SQLITE_IOERR_LOCK,
+    ffi::SQLITE_IOERR_RDLOCK,
+    ffi::SQLITE_IOERR_SHMOPEN,
+    ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_SHMLOCK,
+    ffi::SQLITE_IOERR_SHMMAP,
+];
 
 /// Why a user's statement did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +163,16 @@ mod tests {
         let batch = Batch { statements: vec![Statement::new(sql)], atomic: false };
         let command = Command { time_us: 0, seed: 0, session: None, read_only: false, batch };
         Entry { index: Index(index), term: Term(1), kind: EntryKind::Data, payload: command.encode() }
+    }
+
+    #[test]
+    fn what_a_reader_may_outlive_says_nothing_against_the_disk() {
+        let met = |code| Fatal::Sqlite { doing: "a statement", code, message: String::new() }.spares_readers();
+        assert!(
+            [ffi::SQLITE_NOMEM, ffi::SQLITE_FULL, ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_NOMEM].into_iter().all(met)
+        );
+        assert!(![ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_INDEX, ffi::SQLITE_NOTADB].into_iter().any(met));
+        assert!(![ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC].into_iter().any(met));
     }
 
     #[test]

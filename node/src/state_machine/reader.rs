@@ -12,7 +12,7 @@ use super::{Options, RESULT_BYTES_MAX};
 use crate::api::{Batch, StatementResult};
 use crate::host::SqliteVfs;
 use crate::raft::Position;
-use crate::sqlite::database::Database;
+use crate::sqlite::database::{Database, OpenError};
 
 /// SQLite's instructions between two looks at whether a read goes on too long.
 const LOOK_EVERY: u32 = 10_000;
@@ -39,10 +39,13 @@ impl Reader {
     /// # Errors
     /// [`Fatal`].
     pub fn open(vfs: &SqliteVfs, file: &str, options: Options, instructions_max: u64) -> Result<Reader, Fatal> {
-        let failed = |reason: String| Fatal::Open { file: file.to_owned(), reason };
-        let mut database = Database::open_reader(vfs, file, options).map_err(|error| failed(error.to_string()))?;
+        let failed = Fatal::own("opening the database for reads");
+        let mut database = Database::open_reader(vfs, file, options).map_err(|error| match error {
+            OpenError::Sqlite(error) => failed(error),
+            OpenError::Vfs(reason) => Fatal::Open { file: file.to_owned(), reason },
+        })?;
         let looks_max = instructions_max / u64::from(LOOK_EVERY);
-        database.limit_each_entry(LOOK_EVERY as i32, looks_max).map_err(|error| failed(error.to_string()))?;
+        database.limit_each_entry(LOOK_EVERY as i32, looks_max).map_err(failed)?;
         Ok(Reader { database })
     }
 
@@ -50,7 +53,8 @@ impl Reader {
     /// is the last result.
     ///
     /// # Errors
-    /// [`Fatal`].
+    /// [`Fatal`]. None of the batches has a result: SQLite may have ended the transaction in which all of them are read. The
+    /// connection must not be used again.
     pub fn read(&mut self, batches: &[Batch], time_us: u64, seed: u64) -> Result<Read, Fatal> {
         self.own("/*lockstep*/ BEGIN", "beginning a read")?;
         let stored = store::load(self.database.connection()).map_err(Fatal::own("reading the applied position"))?;

@@ -178,9 +178,10 @@ fn expired_sessions_are_removed_with_the_next_registration_and_no_others() {
     machine.ask(&request(2, 1, ADD)).unwrap();
     let (kind, payload) = registration();
     machine.skip_to(4 + u64::from(LIFETIME));
-    assert!(machine.apply(kind, payload.clone()).reply.unwrap().unwrap().results.is_empty());
+    let opened = machine.apply(kind, payload.clone());
+    assert!(opened.reply.unwrap().unwrap().results.is_empty() && !opened.removed_sessions);
     assert_eq!((machine.count("_lockstep_sessions"), machine.count("_lockstep_outcomes")), (2, 1));
-    machine.apply(kind, payload);
+    assert!(machine.apply(kind, payload).removed_sessions);
     assert_eq!((machine.count("_lockstep_sessions"), machine.count("_lockstep_outcomes")), (2, 0));
 }
 

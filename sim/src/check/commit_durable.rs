@@ -3,6 +3,11 @@
 //!
 //! While the world runs, what is durable is what nodes say is. At its end the disks themselves are asked: if power were lost
 //! everywhere and all that no sync covered with it, what clients were told would still be in the logs of a majority.
+//!
+//! Of the entries before a log's base no disk keeps the terms, only that the database holds what they did. So one of them
+//! counts as held by its index alone. What stands behind that: a log forgets only what is committed and executed, durably
+//! (`database-durable`); all nodes executed the same entries, terms included (`state-machine-safety`); and the one at the
+//! acknowledged index is what the client had asked (`exactly-once`), with the results it was told (`model-replay`).
 
 use lockstep_node::event::Event;
 use lockstep_node::raft::{Configuration, Index, Position, Term};
@@ -102,8 +107,11 @@ impl CommitDurable {
 
 /// Whether a disk holds an entry: in its log, or in the database that the log goes on from.
 fn holds(log: &DurableLog, entry: Position) -> bool {
-    let Some(place) = entry.index.0.checked_sub(log.base + 1) else { return true };
-    log.entries.get(place as usize).is_some_and(|found| found.position == entry)
+    match entry.index.0.checked_sub(log.base.index.0) {
+        None => true,
+        Some(0) => log.base == entry,
+        Some(place) => log.entries.get(place as usize - 1).is_some_and(|found| found.position == entry),
+    }
 }
 
 /// The logs that no boot could read.
@@ -193,7 +201,7 @@ mod tests {
                 position: Position { term: Term(*term), index: Index(index) },
                 payload: Default::default(),
             };
-            DurableLog { base: 0, entries: terms.iter().zip(1..).map(entry).collect() }
+            DurableLog { base: Position::default(), entries: terms.iter().zip(1..).map(entry).collect() }
         };
         let mut told = |logs: [Result<&[u64], &str>; 3]| {
             for (replica, found) in evidence.replicas.values_mut().zip(logs) {
@@ -205,5 +213,13 @@ mod tests {
         let only_n1 = "client 1 was told that its operation 8 is entry 2 of term 1, which is on disk only on n1";
         assert!(told([Ok(&[1, 1]), Ok(&[1]), Ok(&[])]).unwrap().starts_with(only_n1), "the others end before it");
         assert!(told([Ok(&[1, 1]), Ok(&[1, 2]), Err("rot")]).unwrap().starts_with(only_n1), "or have another");
+    }
+
+    #[test]
+    fn a_log_that_has_forgotten_an_entry_holds_it_unless_its_base_is_another_there() {
+        let at = |term, index| Position { term: Term(term), index: Index(index) };
+        let log = DurableLog { base: at(2, 5), entries: Vec::new() };
+        assert!(holds(&log, at(2, 5)) && holds(&log, at(2, 4)) && holds(&log, at(1, 4)));
+        assert!(!holds(&log, at(1, 5)) && !holds(&log, at(2, 6)));
     }
 }

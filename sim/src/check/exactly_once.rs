@@ -5,13 +5,13 @@
 //! executed as often as it was sent, or once, or not at all ([`Operation::executions_max`]). Operations may be equal: what
 //! the log executes more often than all those together allow was executed against somebody's word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lockstep_node::api::Batch;
 use lockstep_node::state_machine::Command;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::retries::retries;
+use super::skipped::{Skipped, skipped};
 use super::{Check, violation};
 use crate::history::{Operation, Outcome};
 use crate::run::{Evidence, Finding, Violation};
@@ -28,22 +28,36 @@ impl Check for ExactlyOnce {
         if !evidence.log.values().any(Option::is_some) {
             return Finding::NotApplicable;
         }
-        let retries = retries(evidence);
-        match where_told(evidence, &retries).and_then(|()| not_too_often(evidence, &retries)) {
-            Ok(()) => {
-                Finding::Holds(format!("{} operations, {} retries", evidence.history.operations.len(), retries.len()))
-            }
+        let skipped = skipped(evidence);
+        match where_told(evidence, &skipped).and_then(|()| not_too_often(evidence, &skipped)) {
+            Ok(()) => Finding::Holds(summary(evidence, &skipped)),
             Err(violation) => Finding::Violated(violation),
         }
     }
 }
 
+/// `300 operations, 5 retries`, and how many came too late for their sessions, if any did.
+fn summary(evidence: &Evidence, skipped: &BTreeMap<u64, Skipped>) -> String {
+    let count = |of| skipped.values().filter(|why| **why == of).count();
+    let (operations, retries) = (evidence.history.operations.len(), count(Skipped::Retry));
+    let expired = match count(Skipped::Expired) {
+        0 => String::new(),
+        expired => format!(", {expired} of expired sessions"),
+    };
+    format!("{operations} operations, {retries} retries{expired}")
+}
+
 /// The entry at the index that a client was told is what it asked.
-fn where_told(evidence: &Evidence, retries: &BTreeSet<u64>) -> Result<(), Violation> {
+fn where_told(evidence: &Evidence, skipped: &BTreeMap<u64, Skipped>) -> Result<(), Violation> {
     for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
         let Some((reply, _)) = operation.reply() else { continue };
         let problem = match evidence.log.get(&reply.index) {
-            Some(Some(_)) if retries.contains(&reply.index) => "comes again in its session and was not executed",
+            Some(Some(_)) if skipped.get(&reply.index) == Some(&Skipped::Retry) => {
+                "comes again in its session and was not executed"
+            }
+            Some(Some(_)) if skipped.get(&reply.index) == Some(&Skipped::Expired) => {
+                "is of an expired session and must not be executed"
+            }
             Some(Some(command)) if is_of(command, operation) => continue,
             Some(Some(_)) => "is another request",
             Some(None) => "is no client's",
@@ -73,7 +87,7 @@ struct Asked<'e> {
     indexes: Vec<u64>,
 }
 
-fn not_too_often(evidence: &Evidence, retries: &BTreeSet<u64>) -> Result<(), Violation> {
+fn not_too_often(evidence: &Evidence, skipped: &BTreeMap<u64, Skipped>) -> Result<(), Violation> {
     let mut bytes = Vec::new();
     let mut asked: BTreeMap<u128, Asked<'_>> = BTreeMap::new();
     for operation in evidence.history.operations.iter().filter(|operation| operation.is_logged()) {
@@ -84,7 +98,7 @@ fn not_too_often(evidence: &Evidence, retries: &BTreeSet<u64>) -> Result<(), Vio
             equal.operation = operation;
         }
     }
-    for (index, command) in evidence.log.iter().filter(|(index, _)| !retries.contains(index)) {
+    for (index, command) in evidence.log.iter().filter(|(index, _)| !skipped.contains_key(index)) {
         let Some(command) = command else { continue };
         if let Some(asked) = asked.get_mut(&name(&command.batch, command.read_only, &mut bytes)) {
             asked.indexes.push(*index);
@@ -127,6 +141,8 @@ fn texts(batch: &Batch) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use lockstep_node::api::SessionSequence;
     use lockstep_node::client::Resend;
 
@@ -173,6 +189,19 @@ mod tests {
         evidence.history.operations = vec![acknowledged_transfer(7, 5)];
         let told =
             "client 1, operation 7 was acknowledged as entry 5, which comes again in its session and was not executed";
+        assert_eq!(summary(ExactlyOnce, &evidence).as_deref(), Some(told));
+    }
+
+    #[test]
+    fn a_write_of_an_expired_session_that_was_executed_is_seen() {
+        let mut evidence = evidence_of(&[acknowledged_transfer(7, 4)], &[0]);
+        let session = SessionSequence { session: 2, sequence: 1, done_below: 1 };
+        evidence.log.values_mut().flatten().for_each(|command| command.session = Some(session));
+        Arc::get_mut(&mut evidence.scenario).unwrap().cluster.session_lifetime = 2;
+        assert_eq!(summary(ExactlyOnce, &evidence), None);
+        Arc::get_mut(&mut evidence.scenario).unwrap().cluster.session_lifetime = 1;
+        let told = "client 1, operation 7 was acknowledged as entry 4, which is of an expired session and must not be \
+                    executed";
         assert_eq!(summary(ExactlyOnce, &evidence).as_deref(), Some(told));
     }
 

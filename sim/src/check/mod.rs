@@ -29,10 +29,10 @@ mod moments;
 mod progress;
 mod real_time;
 mod replicas;
-mod retries;
 mod search;
 mod sessions;
 mod settled;
+mod skipped;
 mod state_machine_safety;
 mod tables_equal;
 #[cfg(test)]

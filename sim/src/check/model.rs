@@ -10,7 +10,7 @@ use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
 use rusqlite::ffi;
 
-use super::retries::Sessions;
+use super::skipped::Sessions;
 use crate::history::Operation;
 use crate::run::Evidence;
 use crate::systems::plain_sqlite;
@@ -54,27 +54,29 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// An empty database.
-    pub fn new() -> Model {
+    /// An empty database, for a log in which sessions live for so many entries.
+    pub fn new(session_lifetime: u32) -> Model {
         let database = Database::in_memory(Options::default()).expect("SQLite opens a database in memory");
-        Model { database, time_us: 0, sessions: Sessions::default() }
+        Model { database, time_us: 0, sessions: Sessions::new(session_lifetime) }
     }
 
     /// The database after all entries up to an index; `None` if not all of them are known.
     pub fn at(evidence: &Evidence, index: u64) -> Option<Model> {
-        let (mut model, told) = (Model::new(), told(evidence));
+        let mut model = Model::new(evidence.scenario.cluster.session_lifetime);
+        let told = told(evidence);
         for index in 1..=index {
             if let Some(command) = evidence.log.get(&index)? {
-                model.execute(command, told.get(&index).map(|(_, results)| *results));
+                model.execute(index, command, told.get(&index).map(|(_, results)| *results));
             }
         }
         Some(model)
     }
 
-    /// Executes an entry and returns its results: none if it comes again in its session. `told` is what a client was told of them, if one was: what Lockstep says it
-    /// refused is not executed, since SQLite would not refuse it.
-    pub fn execute(&mut self, command: &Command, told: Option<&[StatementResult]>) -> Vec<StatementResult> {
-        if !self.sessions.executes(command) {
+    /// Executes the entry at an index and returns its results: none if its session says that it is not executed. `told` is
+    /// what a client was told of them, if one was: what Lockstep says it refused is not executed, since SQLite would not
+    /// refuse it.
+    pub fn execute(&mut self, index: u64, command: &Command, told: Option<&[StatementResult]>) -> Vec<StatementResult> {
+        if self.sessions.skips(index, command).is_some() {
             return Vec::new();
         }
         self.time_us = self.time_us.max(command.time_us);
@@ -189,44 +191,48 @@ mod tests {
         Command { time_us: 1_000_000, seed: 7, session: None, read_only: false, batch: Batch { statements, atomic } }
     }
 
+    fn model() -> Model {
+        Model::new(1000)
+    }
+
     fn codes(results: &[StatementResult]) -> Vec<i32> {
         results.iter().map(|result| result.as_ref().map_or_else(|error| error.code, |_| -1)).collect()
     }
 
     #[test]
     fn a_batch_is_undone_as_a_whole_or_statement_by_statement() {
-        let mut model = Model::new();
-        model.execute(&command(&["CREATE TABLE t(a PRIMARY KEY)"], true), None);
+        let mut model = model();
+        model.execute(1, &command(&["CREATE TABLE t(a PRIMARY KEY)"], true), None);
         let twice = ["INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)"];
         let unique = ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
-        assert_eq!(codes(&model.execute(&command(&twice, true), None)), [-1, unique]);
+        assert_eq!(codes(&model.execute(1, &command(&twice, true), None)), [-1, unique]);
         assert_eq!(model.dump().tables[0].rows.len(), 0);
-        assert_eq!(codes(&model.execute(&command(&twice, false), None)), [-1, unique, -1]);
+        assert_eq!(codes(&model.execute(1, &command(&twice, false), None)), [-1, unique, -1]);
         assert_eq!(model.dump().tables[0].rows.len(), 2);
         let rollback = ["INSERT INTO t VALUES (3)", "INSERT OR ROLLBACK INTO t VALUES (1)"];
-        assert_eq!(codes(&model.execute(&command(&rollback, true), None)), [-1, unique]);
+        assert_eq!(codes(&model.execute(1, &command(&rollback, true), None)), [-1, unique]);
         assert_eq!(model.dump().tables[0].rows.len(), 2);
     }
 
     #[test]
     fn a_foreign_key_that_is_deferred_fails_the_batch() {
-        let mut model = Model::new();
+        let mut model = model();
         let schema = ["CREATE TABLE p(a PRIMARY KEY)", "CREATE TABLE c(a REFERENCES p DEFERRABLE INITIALLY DEFERRED)"];
-        model.execute(&command(&schema, true), None);
-        let results = model.execute(&command(&["INSERT INTO c VALUES (1)"], true), None);
+        model.execute(1, &command(&schema, true), None);
+        let results = model.execute(1, &command(&["INSERT INTO c VALUES (1)"], true), None);
         assert_eq!(codes(&results), [ffi::SQLITE_CONSTRAINT_FOREIGNKEY]);
     }
 
     #[test]
     fn a_statement_that_does_not_fit_the_tables_has_the_code_that_nodes_give_it() {
-        let results = Model::new().execute(&command(&["SELECT a FROM t", "SELECT a", "SELEC"], false), None);
+        let results = model().execute(1, &command(&["SELECT a FROM t", "SELECT a", "SELEC"], false), None);
         assert_eq!(codes(&results), [ffi::SQLITE_ERROR; 3]);
     }
 
     #[test]
     fn time_and_randomness_are_the_entrys() {
         let entry = command(&["SELECT random(), datetime()"], true);
-        let [one, other] = [Model::new(), Model::new()].map(|mut model| model.execute(&entry, None));
+        let [one, other] = [model(), model()].map(|mut model| model.execute(1, &entry, None));
         assert_eq!(one, other);
         let row = &one[0].as_ref().unwrap().rows[0];
         assert_eq!(row[1], Value::Text("1970-01-01 00:00:01".into()));
@@ -234,10 +240,10 @@ mod tests {
 
     #[test]
     fn what_lockstep_refused_is_not_executed() {
-        let mut model = Model::new();
-        model.execute(&command(&["CREATE TABLE t(a)"], true), None);
+        let mut model = model();
+        model.execute(1, &command(&["CREATE TABLE t(a)"], true), None);
         let refused = [Err(SqlError { code: REFUSED, message: "no".into() })];
-        assert_eq!(model.execute(&command(&["INSERT INTO t VALUES (1)"], true), Some(&refused)), refused);
+        assert_eq!(model.execute(1, &command(&["INSERT INTO t VALUES (1)"], true), Some(&refused)), refused);
         assert_eq!(model.dump().tables[0].rows.len(), 0);
     }
 }

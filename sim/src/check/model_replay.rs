@@ -42,7 +42,7 @@ impl Check for ModelReplay {
 /// Returns how many results were compared.
 fn replay(evidence: &Evidence) -> Result<usize, Violation> {
     let (told, beside) = (told(evidence), told_beside(evidence));
-    let mut model = Model::new();
+    let mut model = Model::new(evidence.scenario.cluster.session_lifetime);
     let mut compared = 0;
     for (expected, (index, command)) in (1..).zip(&evidence.log) {
         if *index != expected {
@@ -51,7 +51,7 @@ fn replay(evidence: &Evidence) -> Result<usize, Violation> {
         }
         if let Some(command) = command {
             let told = told.get(index);
-            let results = model.execute(command, told.map(|(_, results)| *results));
+            let results = model.execute(*index, command, told.map(|(_, results)| *results));
             if let Some((operation, told)) = told {
                 compared += told.len();
                 same_results(operation, *index, told, &results)?;
@@ -171,8 +171,8 @@ mod tests {
         let setup = Command { batch: Batch { statements, atomic: true }, read_only: false, ..logged(&read) };
         evidence.log = BTreeMap::from([(1, None), (2, Some(setup)), (3, Some(logged(&read)))]);
         evidence.history.operations = vec![read];
-        let mut model = Model::new();
-        evidence.log.values().flatten().for_each(|command| drop(model.execute(command, None)));
+        let mut model = Model::new(1000);
+        evidence.log.values().flatten().for_each(|command| drop(model.execute(1, command, None)));
         for replica in evidence.replicas.values_mut() {
             (replica.dump, replica.applied) = (Ok(model.dump()), Some(3));
         }

@@ -98,6 +98,7 @@ pub(crate) fn scenario() -> Scenario {
             system: "lockstep".into(),
             voters: 3,
             spares: 0,
+            session_lifetime: Cluster::SESSION_LIFETIME,
             raft: RaftTiming {
                 election: (Duration::from_millis(150), Duration::from_millis(300)),
                 heartbeat: Duration::from_millis(50),

@@ -6,7 +6,7 @@ use super::{linearizable, migrated};
 use crate::history::{Operation, Outcome};
 use crate::record::{Down, FaultRecord, Phase, What};
 use crate::run::Evidence;
-use crate::scenario::model::{ClockError, Event, Fault, LinkRule, Probability, Trigger};
+use crate::scenario::model::{ClockError, Cluster, Event, Fault, LinkRule, Probability, Trigger};
 
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
@@ -209,15 +209,29 @@ fn without_effect(evidence: &Evidence) -> Vec<String> {
         ClockError::UpTo(most) => *most > 0,
         ClockError::Each(errors) => errors.values().any(|error| *error != 0),
     };
+    let speaks = evidence.records.iter().any(|recorded| matches!(recorded.what, What::Node(..)));
+    if scenario.cluster.session_lifetime < Cluster::SESSION_LIFETIME
+        && speaks
+        && !is_reached(evidence, "session.expired")
+    {
+        reasons.push(
+            "no session expired, although `cluster.session_lifetime` asks for it; make it shorter, or let a client wait \
+             for longer while others go on"
+                .into(),
+        );
+    }
     if (off(&scenario.clock.offset_ns) || off(&scenario.clock.drift_ppm)) && counts.clocks_wrong == 0 {
         reasons.push("every clock is right, although `[clock]` says otherwise".into());
     }
     reasons
 }
 
+fn is_reached(evidence: &Evidence, mark: &str) -> bool {
+    evidence.marks.get(mark).is_some_and(|times| *times > 0)
+}
+
 fn unreached(evidence: &Evidence) -> Vec<String> {
-    let reached = |mark: &&String| evidence.marks.get(*mark).is_some_and(|times| *times > 0);
-    let marks = evidence.scenario.expect.sometimes.iter().filter(|mark| !reached(mark));
+    let marks = evidence.scenario.expect.sometimes.iter().filter(|mark| !is_reached(evidence, mark));
     marks
         .map(|mark| format!("the mark `{mark}` was never reached; `expect.sometimes` demands it of every run"))
         .collect()
@@ -315,6 +329,18 @@ mod tests {
         ] {
             assert!(reasons.contains(part), "{part} is missing in:\n{reasons}");
         }
+    }
+
+    #[test]
+    fn sessions_that_are_to_expire_must() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        evidence.history.operations.push(acknowledged_transfer(1, 1));
+        Arc::get_mut(&mut evidence.scenario).unwrap().cluster.session_lifetime = 20;
+        assert_eq!(vacuous(&evidence), [""; 0], "nodes that say nothing keep no sessions");
+        evidence.records.push(lead(0, 1));
+        assert!(matches!(&vacuous(&evidence)[..], [one] if one.starts_with("no session expired")));
+        evidence.marks.insert("session.expired".into(), 1);
+        assert_eq!(vacuous(&evidence), [""; 0]);
     }
 
     #[test]

@@ -162,6 +162,9 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, out: *mut c_void, length
             (self::handle(file), std::slice::from_raw_parts_mut(out.cast::<u8>(), usize::try_from(length).unwrap_or(0)))
         };
         handle.live(|handle, state| {
+            if let Some(code) = state.read_error() {
+                return Err(code);
+            }
             let found = state.read(handle.file, offset as u64, out.len());
             let (data, rest) = out.split_at_mut(found.len());
             data.copy_from_slice(found);

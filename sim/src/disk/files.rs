@@ -122,6 +122,11 @@ impl Files {
         self.drop_unreachable();
     }
 
+    /// Whether a loss of power would have something to decide.
+    pub(super) fn are_undecided(&self) -> bool {
+        !self.pending.is_empty() || self.inodes.values().any(Inode::is_undecided)
+    }
+
     /// Decides every pending change of every file and of the directory; then the page cache is what the device holds.
     pub(super) fn cut_power(&mut self, draws: &mut Draws) {
         for inode in self.inodes.values_mut() {

@@ -149,6 +149,11 @@ impl Inode {
         }
     }
 
+    /// Whether a loss of power would have something to decide.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.decided < self.pending.len()
+    }
+
     /// The machine loses power: each change that is not decided meets its fate, oldest first, and the page cache is then what
     /// the device has. `fate` is told how many sectors a change touches, 0 for a truncation.
     pub(super) fn cut_power(&mut self, mut fate: impl FnMut(usize) -> Fate) {

@@ -97,6 +97,11 @@ impl SimDisk {
         self.state().cut_power()
     }
 
+    /// Whether a loss of power would change anything: a boot runs, or one that ended has left what no sync covers.
+    pub fn can_lose(&self) -> bool {
+        self.state().can_lose()
+    }
+
     /// Empties the disk.
     ///
     /// # Panics
@@ -134,6 +139,11 @@ impl SimDisk {
     pub fn inject_sync_error(&self, nth: u64) {
         assert!(nth > 0, "syncs are counted from 1");
         self.state().failing_sync = nth;
+    }
+
+    /// Lets the next read that SQLite makes during work of this kind fail with this result code.
+    pub fn inject_read_error(&self, during: Work, code: i32) {
+        self.state().failing_read = Some((during, code));
     }
 
     /// From now on syncs take their time and say that all is well, but make nothing durable.

@@ -74,6 +74,8 @@ pub(super) struct State {
     pub(super) struck: Option<Struck>,
     /// How many syncs are left up to and including the one that will fail; 0 if none will.
     pub(super) failing_sync: u64,
+    /// The work during which SQLite's next read will fail, and the code that it will get.
+    pub(super) failing_read: Option<(Work, i32)>,
     /// Whether syncs make nothing durable, though they say so.
     pub(super) ignores_syncs: bool,
     /// The calls in words, while somebody wants to see them.
@@ -117,6 +119,7 @@ impl State {
             armed: Vec::new(),
             struck: None,
             failing_sync: 0,
+            failing_read: None,
             ignores_syncs: false,
             watched: None,
             calls: 0,
@@ -155,6 +158,11 @@ impl State {
         self.files.close_all();
     }
 
+    /// Whether a loss of power would end a boot or have a change to decide.
+    pub(super) fn can_lose(&self) -> bool {
+        self.up || self.files.are_undecided()
+    }
+
     pub(super) fn cut_power(&mut self) -> Resolved {
         self.end_boot();
         let mut draws = Draws::new(&mut self.power_cut, self.settings.power_cut);
@@ -182,6 +190,12 @@ impl State {
         self.note(Call::Read, id, offset, &length.to_le_bytes());
         self.pass_access();
         self.files.get(id).read(offset, length)
+    }
+
+    /// The code with which a read of SQLite's fails, if it is the one that is to fail.
+    pub(super) fn read_error(&mut self) -> Option<i32> {
+        let (_, code) = self.failing_read.take_if(|(during, _)| self.work.is_some_and(|(work, _)| work == *during))?;
+        Some(code)
     }
 
     /// Creates an empty file. Without a name it is a temporary one.

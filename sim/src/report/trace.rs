@@ -91,6 +91,8 @@ fn node(event: &Event) -> (&'static str, String) {
         Event::Applied { index, term, digest, .. } => {
             ("sqlite", format!("executes index {index} of term {term}, digest {digest}"))
         }
+        Event::SessionExpired { index } => ("sqlite", format!("refuses index {index}: its session has expired")),
+        Event::SessionsRemoved { index } => ("sqlite", format!("removes expired sessions at index {index}")),
         Event::Forwarded { to } => ("client", format!("passes a request on to {to}")),
         Event::Checkpointed { durable: Some(index) } => ("sqlite", format!("checkpoint, durable to index {index}")),
         Event::Checkpointed { durable: None } => ("sqlite", "checkpoint".into()),

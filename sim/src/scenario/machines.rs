@@ -17,6 +17,9 @@ pub const SYSTEM: &str = "lockstep";
 /// The most machines, founders and those that join.
 pub const MACHINES_MAX: u32 = 9;
 
+/// The shortest life of a session, in entries: one that expires before its first use is of no use to anybody.
+const SESSION_LIFETIME_MIN: u32 = 8;
+
 /// The shortest time between heartbeats or without one. Nodes count whole milliseconds: of anything shorter nothing but
 /// rounding would be left.
 const TIMING_MIN: Duration = Duration::from_millis(5);
@@ -35,7 +38,8 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
     };
     let Some(table) = root.table("cluster") else {
         let spares = wish::newest(root).saturating_sub(3);
-        return Cluster { system: SYSTEM.to_owned(), voters: 3, spares, raft };
+        let session_lifetime = Cluster::SESSION_LIFETIME;
+        return Cluster { system: SYSTEM.to_owned(), voters: 3, spares, session_lifetime, raft };
     };
     // A wrong number is taken for the largest, so that no node which an event names seems to be missing as well.
     let voters = table.find("voters").map_or(3, |item| item.count(1, MACHINES_MAX).unwrap_or(MACHINES_MAX));
@@ -44,6 +48,9 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
         system: table.get("system", SYSTEM.to_owned(), |item| system(item, known)),
         voters,
         spares: spares.max(wish::newest(root).saturating_sub(voters)),
+        session_lifetime: table.get("session_lifetime", Cluster::SESSION_LIFETIME, |item| {
+            item.count(SESSION_LIFETIME_MIN, Cluster::SESSION_LIFETIME)
+        }),
         raft: table.get("raft", raft.clone(), |item| Some(timing(&item.table("[cluster] raft")?, raft))),
     };
     table.finish();

@@ -21,6 +21,8 @@ pub const MARKS: &[(&str, &str)] = &[
     ("log.synced", "a sync of a node's log completed"),
     ("entry.committed", "a node learned that an entry is committed"),
     ("entry.applied", "a node executed an entry and committed its effects"),
+    ("session.expired", "a node did not execute a request, since its client's session had expired"),
+    ("session.removed", "a node removed expired sessions as another one was opened"),
     ("database.checkpointed", "SQLite's write-ahead log was copied into the database file"),
     ("node.booted", "a node read its disk and began to take part"),
     ("node.restarted", "a node booted again after it was down"),

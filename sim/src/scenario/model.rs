@@ -62,11 +62,16 @@ pub struct Cluster {
     pub voters: u32,
     /// How many machines there are beside the founders. They are off and empty until they join.
     pub spares: u32,
+    /// A client's session that was not used for so many entries expires.
+    pub session_lifetime: u32,
     /// Raft's timing.
     pub raft: RaftTiming,
 }
 
 impl Cluster {
+    /// The lifetime of sessions where the scenario does not say: no run has so many entries.
+    pub const SESSION_LIFETIME: u32 = 1_000_000;
+
     /// How many machines there are.
     pub fn machines(&self) -> u32 {
         self.voters + self.spares

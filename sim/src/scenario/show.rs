@@ -7,8 +7,8 @@ use lockstep_node::api::{ReadLevel, Value};
 
 use super::event::DURING;
 use super::model::{
-    Amount, ClockError, Distribution, Event, Fault, Link, MessageFault, Mixed, Nemesis, Network, Progress, Scenario,
-    Selector, Strikes, Trigger, Values, Wish, Workload, WorkloadKind,
+    Amount, ClockError, Cluster, Distribution, Event, Fault, Link, MessageFault, Mixed, Nemesis, Network, Progress,
+    Scenario, Selector, Strikes, Trigger, Values, Wish, Workload, WorkloadKind,
 };
 use super::selector::selector_name;
 use super::value::{
@@ -58,6 +58,9 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     out.key("voters", cluster.voters);
     if cluster.spares > 0 {
         out.key("spares", cluster.spares);
+    }
+    if cluster.session_lifetime != Cluster::SESSION_LIFETIME {
+        out.key("session_lifetime", cluster.session_lifetime);
     }
     let election = write_duration_range(cluster.raft.election.0, cluster.raft.election.1);
     let heartbeat = write_duration(cluster.raft.heartbeat);

@@ -2,10 +2,10 @@
 
 use lockstep_node::host::SqliteVfs;
 use lockstep_node::log_store::{self, BootError, ClusterId, Peeked};
-use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Rules, Term};
+use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Position, Rules, Term};
 use lockstep_node::replica::{self, Options};
 use lockstep_node::state_machine::{Command, StateMachine};
-use lockstep_node::wire::{self, Content, Part, Peer};
+use lockstep_node::wire::{self, Chunk, Content, Part, Peer};
 
 use super::{DurableLog, Logged, Reopened, Running, System};
 use crate::disk::Durable;
@@ -62,7 +62,8 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         Some(match log_store::peek(disk) {
             Ok(Peeked { corruption: Some(corruption), .. }) => Err(corruption.to_string()),
             Ok(Peeked { superblock, entries, .. }) => {
-                Ok(DurableLog { base: superblock.base.index.0, entries: entries.into_iter().map(logged).collect() })
+                let base = Position { term: superblock.base.term, index: superblock.base.index };
+                Ok(DurableLog { base, entries: entries.into_iter().map(logged).collect() })
             }
             Err(error) => Err(error.to_string()),
         })
@@ -100,7 +101,7 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         Some(match content {
             Content::Greeting => "greeting",
             Content::Raft(message) => kind(&message.body),
-            Content::Copy(Part::Chunk { .. }) => "copy-chunk",
+            Content::Copy(Part::Chunk(_)) => "copy-chunk",
             Content::Copy(Part::Received { .. }) => "copy-reply",
             Content::Copy(Part::Ended { .. }) => "copy-end",
         })
@@ -190,7 +191,7 @@ fn words(message: &Message) -> String {
 /// A part of a copy of the database in words.
 fn part_words(part: &Part) -> String {
     match part {
-        Part::Chunk { copy, at, offset, bytes, checksum, .. } => {
+        Part::Chunk(Chunk { copy, at, offset, bytes, checksum, .. }) => {
             let last = if checksum.is_some() { ", the last" } else { "" };
             format!("copy {copy} as of {at}: {} bytes from {offset} on{last}", bytes.len())
         }
@@ -224,6 +225,7 @@ fn options(cluster: &Cluster) -> Options {
         heartbeat: cluster.raft.heartbeat,
         lease: cluster.raft.lease,
         remove_dead_after: cluster.raft.remove_dead_after,
+        session_entries: cluster.session_lifetime,
         checkpoint_frames: 100,
         page_bytes: 1024,
         segment_bytes_max: 128 << 10,
@@ -233,5 +235,73 @@ fn options(cluster: &Cluster) -> Options {
         copy_chunk_bytes: 2 << 10,
         copy_patience: cluster.raft.election.0,
         ..Options::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use lockstep_node::host::Work;
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::report::failure;
+    use crate::run::Run;
+    use crate::scenario::{Known, Origin, parse};
+    use crate::simulate::{Options, simulate};
+
+    /// Lockstep on disks that fail the first read of every boot that is made beside the log, with this code.
+    struct FailsToRead(i32);
+
+    impl System for FailsToRead {
+        fn name(&self) -> &'static str {
+            "fails-to-read"
+        }
+
+        fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running {
+            LOCKSTEP.found(hosts, cluster)
+        }
+
+        fn boot(&self, host: SimHost, cluster: &Cluster) -> Running {
+            host.device().inject_read_error(Work::Read, self.0);
+            LOCKSTEP.boot(host, cluster)
+        }
+
+        fn database(&self, files: &[String]) -> Option<String> {
+            LOCKSTEP.database(files)
+        }
+
+        fn reports_events(&self) -> bool {
+            true
+        }
+    }
+
+    fn run(system: &dyn System) -> Run {
+        let source = "workload = [{ kind = \"counter\", ops = 60, reads = \"50%\", level = \"linearizable\" }]";
+        let origin = Origin { name: "test".into(), path: "test.toml".into(), folder: Path::new(".").to_owned() };
+        let known = Known { systems: &["lockstep"], properties: &[], kinds: &[] };
+        let scenario = parse(source, &origin, &known).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        simulate(system, &Arc::new(scenario), 1, &Options::default())
+    }
+
+    fn sent_again(run: &Run) -> usize {
+        run.evidence.history.operations.iter().filter(|operation| operation.attempts > 1).count()
+    }
+
+    #[test]
+    fn a_read_that_fails_is_asked_again_and_its_node_goes_on() {
+        let (fails, sound) = (run(&FailsToRead(ffi::SQLITE_IOERR_READ)), run(&LOCKSTEP));
+        assert_eq!(failure(&fails), None);
+        assert!(sent_again(&fails) > sent_again(&sound), "no read failed");
+    }
+
+    #[test]
+    fn a_read_that_finds_the_file_damaged_ends_the_node() {
+        let run = run(&FailsToRead(ffi::SQLITE_IOERR_CORRUPTFS));
+        let (_, violation) = failure(&run).expect("a node has stopped");
+        let told = &violation.summary;
+        assert!(told.contains("went down by itself") && told.contains("SQLite code 8458"), "{told}");
     }
 }

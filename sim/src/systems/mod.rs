@@ -51,8 +51,8 @@ pub struct Logged {
 /// What a node's next boot would find in its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DurableLog {
-    /// The log begins after this index: all up to it is in the database, durably.
-    pub base: u64,
+    /// The log begins after this entry: all up to it is in the database, durably.
+    pub base: Position,
     /// The entries, without gaps.
     pub entries: Vec<Logged>,
 }

@@ -118,7 +118,7 @@ impl State {
             }
             Fault::PowerCut(target) => {
                 let machines = self.resolve_one(place, target)?;
-                self.within_budget(machines)?.into_iter().map(Effect::PowerCut).collect()
+                self.with_something_to_lose(self.within_budget(machines)?)?.into_iter().map(Effect::PowerCut).collect()
             }
             Fault::Wipe(target) => {
                 let machines = self.resolve_one(place, target)?;
@@ -150,6 +150,12 @@ impl State {
         let machines = self.resolve_one(place, target)?;
         let up = |machine: &Machine| self.machines[machine.0 as usize].process.is_some();
         machines.iter().any(up).then_some(machines)
+    }
+
+    /// The machines to cut from power. Where all of them are down and everything is synced the fault waits, as for a kill.
+    fn with_something_to_lose(&self, machines: Vec<Machine>) -> Option<Vec<Machine>> {
+        let can_lose = |machine: &Machine| self.machines[machine.0 as usize].disk.can_lose();
+        machines.iter().any(can_lose).then_some(machines)
     }
 
     /// As many of the machines as may lose data beside those that lack power already; `None` if none may.

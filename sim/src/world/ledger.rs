@@ -171,6 +171,8 @@ impl Ledger {
             Event::CopyDiscarded { .. } => &["snapshot.discarded"],
             Event::Persisted { .. } => &["log.synced"],
             Event::Committed { .. } => &["entry.committed"],
+            Event::SessionExpired { .. } => &["session.expired"],
+            Event::SessionsRemoved { .. } => &["session.removed"],
             Event::Checkpointed { .. } => &["database.checkpointed"],
             Event::TornTail { .. } => &["log.torn-tail"],
             Event::Corrupt { .. } => &["log.corrupt"],

@@ -35,6 +35,9 @@ pub static SKIPS_PREVIOUS_TERM: Lockstep<Broken> =
 /// Lets SQL read the machine's clock.
 pub static READS_OWN_CLOCK: Lockstep<Broken> = Lockstep::new("reads-own-clock", Broken(Rule::PinClock));
 
+/// Executes requests whose session has expired: what was executed before that is executed again.
+pub static EXECUTES_EXPIRED: Lockstep<Broken> = Lockstep::new("executes-expired", Broken(Rule::RefuseExpired));
+
 /// Says that all is durable, and makes nothing so: after the cluster was founded its disks ignore every sync.
 pub struct NeverSyncs;
 
@@ -74,4 +77,4 @@ impl System for NeverSyncs {
 
 /// All of them: the rules in the order of [`Rule`], then the others.
 pub const ALL: &[&dyn System] =
-    &[&ANSWERS_BEFORE_SYNC, &FORGETS_VOTES, &SKIPS_PREVIOUS_TERM, &READS_OWN_CLOCK, &NeverSyncs];
+    &[&ANSWERS_BEFORE_SYNC, &FORGETS_VOTES, &SKIPS_PREVIOUS_TERM, &READS_OWN_CLOCK, &EXECUTES_EXPIRED, &NeverSyncs];
