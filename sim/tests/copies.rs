@@ -38,6 +38,12 @@ disk           = { fsync = "1ms", access = "100us" }
 phases.faults  = "5s"
 "#;
 
+/// After so many entries the log forgets all but some.
+const COMPACT_EVERY: u64 = 64;
+
+/// Those.
+const COMPACT_KEEP: u64 = 16;
+
 /// Lockstep on machines that do one piece of work after the other. That is the least a host may offer, and there a long
 /// piece holds up all that come after it.
 struct OneWorker {
@@ -66,10 +72,10 @@ impl System for OneWorker {
     fn boot(&self, host: SimHost, _: &Cluster) -> Running {
         let options = NodeOptions {
             checkpoint_frames: 100,
-            compact_every: 64,
-            compact_keep: 16,
+            compact_every: COMPACT_EVERY,
+            compact_keep: COMPACT_KEEP,
             copy_pages: self.copy_pages,
-            copy_chunk_bytes: 16 << 10,
+            copy_chunk_bytes: 2 << 10,
             page_bytes: 1024,
             ..NodeOptions::default()
         };
@@ -229,15 +235,13 @@ impl Waits {
     fn measured(copy_pages: u32) -> Waits {
         let system = OneWorker { copy_pages, steps: Steps::default() };
         let run = run(&system);
-        let is_copied = |recorded: &&Recorded| matches!(recorded.what, What::Node(_, Event::Copied { .. }));
-        let copied: Vec<&Recorded> = run.evidence.records.iter().filter(is_copied).collect();
-        assert_eq!(copied.len(), 1, "one copy is made");
+        let copied = times(&run, |event| matches!(event, Event::Copied { .. }));
         let steps = system.steps.lock().expect("nothing panics with this lock");
-        let ended = copied[0].at;
+        let ended = copied[0];
         let began = ended - (steps.last().expect("it has steps").ended - steps[0].began);
 
-        let times = |operation: &Operation| Some((operation.called, operation.reply()?.1));
-        let commits = run.evidence.history.operations.iter().filter_map(times);
+        let span = |operation: &Operation| Some((operation.called, operation.reply()?.1));
+        let commits = run.evidence.history.operations.iter().filter_map(span);
         let (mut before, mut beside): (Vec<_>, Vec<_>) = commits.partition(|(_, returned)| *returned < began);
         before.retain(|(called, _)| *called > began - Duration::from_secs(1));
         beside.retain(|(called, _)| *called < ended);
@@ -248,6 +252,12 @@ impl Waits {
             step: longest(steps.iter().map(|step| (step.began, step.ended))),
         }
     }
+}
+
+/// When nodes said so.
+fn times(run: &Run, what: impl Fn(&Event) -> bool) -> Vec<Duration> {
+    let said = |recorded: &&Recorded| matches!(&recorded.what, What::Node(_, event) if what(event));
+    run.evidence.records.iter().filter(said).map(|recorded| recorded.at).collect()
 }
 
 fn longest(spans: impl Iterator<Item = (Duration, Duration)>) -> Duration {
@@ -263,4 +273,16 @@ fn a_commit_waits_for_one_step_of_a_copy_at_most() {
     let whole = Waits::measured(u32::MAX);
     assert!(step < whole.step / 20, "a step of a few pages takes {step:?}, the whole database {:?}", whole.step);
     assert!(whole.beside > before + step, "nobody waited for a step that took {:?}", whole.step);
+}
+
+#[test]
+fn a_copy_is_of_use_however_much_is_written_while_it_is_on_its_way() {
+    let run = run(&OneWorker { copy_pages: 8, steps: Steps::default() });
+    let copied = times(&run, |event| matches!(event, Event::Copied { .. }));
+    let installed = times(&run, |event| matches!(event, Event::Installed { .. }));
+    assert_eq!((copied.len(), installed.len()), (1, 1), "copied at {copied:?}, installed at {installed:?}");
+    let (left, arrived) = (copied[0], installed[0]);
+    let is_meanwhile = |operation: &&Operation| (left..arrived).contains(&operation.called);
+    let written = run.evidence.history.operations.iter().filter(is_meanwhile).count() as u64;
+    assert!(written > COMPACT_EVERY + COMPACT_KEEP, "{written} entries meanwhile would not have been forgotten");
 }
