@@ -139,18 +139,18 @@ impl<R: Rules> StateMachine<R> {
     ) -> Result<Result<Reply, SessionError>, Interruption> {
         let Position { index, term } = position;
         let reply = |results| Reply { index: index.0, term: term.0, results };
-        let Some(session) = command.session else { return Ok(Ok(reply(self.execute(command, unit)?))) };
+        let Some(request) = command.session else { return Ok(Ok(reply(self.execute(command, unit)?))) };
         let hash = command.content_hash();
         let admission =
-            sessions::admit(&self.database, index, session, hash).map_err(Fatal::own("reading a session"))?;
-        let (answer, new) = match admission {
+            sessions::admit(&self.database, index, request, hash).map_err(Fatal::own("reading a session"))?;
+        let (answer, session, new) = match admission {
             Admission::Refused(error) => return Ok(Err(error)),
-            Admission::Executed(answer) => (answer, false),
+            Admission::Executed(session, answer) => (answer, session, false),
             // Nothing may have been written before: a unit that is alone undoes the whole transaction when it fails.
-            Admission::New => (Ok(reply(self.execute(command, unit)?)), true),
+            Admission::New(session) => (Ok(reply(self.execute(command, unit)?)), session, true),
         };
         let new = answer.as_ref().ok().filter(|_| new).map(|reply| (hash, reply));
-        sessions::keep(&self.database, index, session, new).map_err(Fatal::own("keeping an outcome"))?;
+        sessions::keep(&self.database, index, request, session, new).map_err(Fatal::own("keeping an outcome"))?;
         self.state.sums.rows = self.database.tracker().rows();
         Ok(answer)
     }

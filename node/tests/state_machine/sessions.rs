@@ -105,13 +105,40 @@ fn what_the_client_has_done_with_is_forgotten_and_never_executed_again() {
     let mut machine = Machine::with_session();
     machine.ask(&request(1, 1, ADD)).unwrap();
     machine.ask(&request(2, 1, ADD)).unwrap();
-    assert_eq!(machine.count("_lockstep_outcomes"), 2);
-    machine.ask(&request(3, 3, ADD)).unwrap();
+    machine.ask(&request(3, 1, ADD)).unwrap();
+    assert_eq!(machine.count("_lockstep_outcomes"), 2, "the last one stands in the session's row");
+    machine.ask(&request(4, 3, ADD)).unwrap();
     assert_eq!(machine.count("_lockstep_outcomes"), 1);
     assert_eq!(machine.ask(&request(2, 1, ADD)), Err(SessionError::SequenceForgotten));
     // Also one that never came before: the client gave it up.
     assert_eq!(machine.ask(&request(0, 0, ADD)), Err(SessionError::SequenceForgotten));
-    assert_eq!(machine.value("SELECT count(*) FROM t"), Value::Integer(3));
+    assert_eq!(machine.value("SELECT count(*) FROM t"), Value::Integer(4));
+}
+
+#[test]
+fn requests_of_which_several_are_under_way_each_have_their_own_reply() {
+    let mut machine = Machine::with_session();
+    let replies: Vec<_> = [3, 1, 2].map(|sequence| machine.ask(&request(sequence, 1, ADD)).unwrap()).into();
+    let again: Vec<_> = [3, 1, 2].map(|sequence| machine.ask(&request(sequence, 1, ADD)).unwrap()).into();
+    assert_eq!(again, replies);
+    // The last that was executed has the smallest number: the others are kept beside it.
+    machine.ask(&request(3, 3, ADD)).unwrap();
+    assert_eq!(machine.ask(&request(2, 2, ADD)), Err(SessionError::SequenceForgotten));
+    assert_eq!(machine.ask(&request(3, 3, ADD)), Ok(replies[0].clone()));
+    machine.ask(&request(4, 4, ADD)).unwrap();
+    assert_eq!(machine.count("_lockstep_outcomes"), 0);
+    assert_eq!(machine.value("SELECT count(*) FROM t"), Value::Integer(4));
+}
+
+#[test]
+fn a_number_that_sqlite_takes_for_negative_is_never_executed() {
+    let mut machine = Machine::with_session();
+    for sequence in [u64::MAX, 1 << 63] {
+        assert_eq!(machine.ask(&request(sequence, 1, ADD)), Err(SessionError::SequenceForgotten));
+    }
+    machine.ask(&request(1, u64::MAX, ADD)).unwrap();
+    machine.ask(&request(1, 1, ADD)).unwrap();
+    assert_eq!(machine.value("SELECT count(*) FROM t"), Value::Integer(1));
 }
 
 #[test]
@@ -148,8 +175,9 @@ fn a_retry_keeps_the_session_and_a_refusal_does_not() {
 fn expired_sessions_are_removed_with_the_next_registration_and_no_others() {
     let mut machine = Machine::with_session();
     machine.ask(&request(1, 1, ADD)).unwrap();
+    machine.ask(&request(2, 1, ADD)).unwrap();
     let (kind, payload) = registration();
-    machine.skip_to(3 + u64::from(LIFETIME));
+    machine.skip_to(4 + u64::from(LIFETIME));
     assert!(machine.apply(kind, payload.clone()).reply.unwrap().unwrap().results.is_empty());
     assert_eq!((machine.count("_lockstep_sessions"), machine.count("_lockstep_outcomes")), (2, 1));
     machine.apply(kind, payload);
@@ -218,6 +246,7 @@ fn a_lost_or_changed_session_is_found_when_the_contents_are_verified() {
     let spoil = |sql: &str| {
         let mut machine = Machine::with_session();
         machine.ask(&request(1, 1, ADD)).unwrap();
+        machine.ask(&request(2, 1, ADD)).unwrap();
         let connection = rusqlite::Connection::open(machine.directory.path().join("db")).unwrap();
         assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
         drop(connection);
@@ -227,6 +256,7 @@ fn a_lost_or_changed_session_is_found_when_the_contents_are_verified() {
     spoil("DELETE FROM _lockstep_sessions");
     spoil("DELETE FROM _lockstep_outcomes");
     spoil("UPDATE _lockstep_sessions SET done_below = 2");
+    spoil("UPDATE _lockstep_sessions SET outcome = x'00'");
     spoil("UPDATE _lockstep_outcomes SET outcome = x'00'");
 }
 
