@@ -6,7 +6,8 @@
 //! ```
 //!
 //! One copy is made at a time, and all who need one are sent the same. It is of no use to anybody once the log begins
-//! above it: then the next who needs one gets a new one.
+//! above it: then the next who needs one gets a new one. So this node's log forgets nothing while a copy is on its way;
+//! otherwise a follower would get one copy after the other as long as much is written.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -81,6 +82,11 @@ impl Copies {
             State::None | State::Made { .. } => self.begin::<H, R>(host, log, options)?,
         }
         Ok(())
+    }
+
+    /// Whether somebody waits for a copy, and for what comes after it in the log.
+    pub(super) fn are_awaited(&self) -> bool {
+        !self.receivers.is_empty()
     }
 
     /// This node leads no more: whoever needs a copy is the next leader's to serve.

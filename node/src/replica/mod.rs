@@ -247,11 +247,13 @@ impl<R: Rules> Replica<R> {
         Ok(())
     }
 
-    /// Lets the log forget what the database has durably, but for some entries that followers may still lack.
+    /// Lets the log forget what the database has durably, but for some entries that followers may still lack. Whoever is
+    /// sent a copy goes on from where it ends.
     fn compact<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
         let durable = self.applier.durable();
         let base = self.log.base().index;
-        if durable.0.saturating_sub(base.0) < self.options.compact_every || self.receive.holds_database() {
+        let due = durable.0.saturating_sub(base.0) >= self.options.compact_every;
+        if !due || self.receive.holds_database() || self.copies.are_awaited() {
             return Ok(());
         }
         let index = Index(durable.0.saturating_sub(self.options.compact_keep)).min(self.log.durable_index());

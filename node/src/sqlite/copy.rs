@@ -108,6 +108,8 @@ fn open_destination(vfs: &SqliteVfs, file: &str, page_size: u32, schema_version:
     connection.pragma_update(None, "page_size", page_size)?;
     connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "OFF")?;
+    // Pages are written as they come: a cache would keep them all for the last step, which would then take long.
+    connection.pragma_update(None, "cache_size", 1)?;
     connection.pragma_update(None, "schema_version", schema_version.wrapping_sub(1))?;
     Ok(connection)
 }

@@ -3,6 +3,7 @@
 //!
 //! Everything runs on one thread, one run at a time, and is measured in CPU time from outside of the simulation.
 
+mod catch_up;
 mod consensus;
 mod meter;
 mod plain;
@@ -40,8 +41,14 @@ phases  = { faults = "500s" }
 type Part = (&'static str, fn(&mut Table));
 
 /// The short seeds come first: the memory is the peak of the process until then.
-const PARTS: [Part; 5] =
-    [("short", short_seeds), ("chaos", chaos), ("busy", busy), ("idle", idle), ("consensus", consensus)];
+const PARTS: [Part; 6] = [
+    ("short", short_seeds),
+    ("chaos", chaos),
+    ("busy", busy),
+    ("idle", idle),
+    ("consensus", consensus),
+    ("catch-up", catch_up),
+];
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -127,6 +134,17 @@ fn consensus(table: &mut Table) {
     let about = format!("{} entries of {} bytes", measured.entries, consensus::PAYLOAD_BYTES);
     table.row("entries a second, three cores in memory", measured.entries_a_second, Goal::AtLeast(400_000.0), about);
     table.row("median of a core's step, ns", measured.step_median_ns, Goal::AtMost(2_000.0), String::new());
+}
+
+fn catch_up(table: &mut Table) {
+    for (way, compact_every, goal) in [("log", None, Goal::AtMost(2.0)), ("copy", Some(10_000), Goal::None)] {
+        let measured = catch_up::measure(&scenario(&catch_up::source(compact_every)));
+        let installed = measured.evidence.marks.get("snapshot.installed").copied().unwrap_or(0);
+        assert_eq!(installed, u64::from(compact_every.is_some()), "copies");
+        let simulated = measured.evidence.settled_after.expect("the follower has caught up").as_secs_f64();
+        let about = format!("{} entries, {simulated:.1} simulated s", catch_up::BEHIND);
+        table.row(&format!("CPU seconds to catch up by {way}"), measured.cpu_seconds, goal, about);
+    }
 }
 
 /// A scenario of the project.

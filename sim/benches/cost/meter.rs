@@ -4,9 +4,14 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// CPU seconds that some work takes, on all threads of the process.
 pub fn cpu_seconds(work: impl FnOnce()) -> f64 {
-    let before = clock_ns(ClockId::ProcessCPUTime);
+    let before = cpu_now();
     work();
-    (clock_ns(ClockId::ProcessCPUTime) - before) as f64 / 1e9
+    cpu_now() - before
+}
+
+/// CPU seconds that the process has taken so far, on all threads.
+pub fn cpu_now() -> f64 {
+    clock_ns(ClockId::ProcessCPUTime) as f64 / 1e9
 }
 
 /// Real nanoseconds since some moment.
