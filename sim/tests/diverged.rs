@@ -77,7 +77,7 @@ fn run(times: usize, boots: &[&str], compact: &str, seed: u64) -> Run {
     let events: Vec<String> = boots.iter().map(event).collect();
     let events = events.join(", ");
     let source = format!(
-        "schema = {{ sql = \"CREATE TABLE notes(id INTEGER PRIMARY KEY, at TEXT DEFAULT CURRENT_TIMESTAMP)\" }}
+        "schema = {{ sql = \"CREATE TABLE notes(id INTEGER PRIMARY KEY, at TEXT DEFAULT (strftime('%H:%M:%f')))\" }}
          workload = [{{ kind = \"sql\", ops = 400, mix = [{{ sql = \"INSERT INTO notes DEFAULT VALUES\" }}] }}]
          event = [{events}]
          clock = {{ offset = {{ n3 = \"+30s\" }} }}

@@ -97,9 +97,9 @@ impl SimDisk {
         self.state().cut_power()
     }
 
-    /// Whether a loss of power would change anything: a boot runs, or one that ended has left what no sync covers.
-    pub fn can_lose(&self) -> bool {
-        self.state().can_lose()
+    /// Whether there is a change that no completed sync covers, for a loss of power to decide.
+    pub fn has_unsynced(&self) -> bool {
+        self.state().files.are_undecided()
     }
 
     /// Empties the disk.

@@ -158,11 +158,6 @@ impl State {
         self.files.close_all();
     }
 
-    /// Whether a loss of power would end a boot or have a change to decide.
-    pub(super) fn can_lose(&self) -> bool {
-        self.up || self.files.are_undecided()
-    }
-
     pub(super) fn cut_power(&mut self) -> Resolved {
         self.end_boot();
         let mut draws = Draws::new(&mut self.power_cut, self.settings.power_cut);

@@ -302,6 +302,6 @@ mod tests {
         let run = run(&FailsToRead(ffi::SQLITE_IOERR_CORRUPTFS));
         let (_, violation) = failure(&run).expect("a node has stopped");
         let told = &violation.summary;
-        assert!(told.contains("went down by itself") && told.contains("SQLite code 8458"), "{told}");
+        assert!(told.contains("stopped by itself") && told.contains("SQLite code 8458"), "{told}");
     }
 }

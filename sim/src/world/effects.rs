@@ -152,10 +152,14 @@ impl State {
         machines.iter().any(up).then_some(machines)
     }
 
-    /// The machines to cut from power. Where all of them are down and everything is synced the fault waits, as for a kill.
+    /// The machines to cut from power. Where other faults hold all of them down and everything is synced it would change
+    /// nothing: the fault waits, as a kill does. A machine whose process stopped by itself will boot again.
     fn with_something_to_lose(&self, machines: Vec<Machine>) -> Option<Vec<Machine>> {
-        let can_lose = |machine: &Machine| self.machines[machine.0 as usize].disk.can_lose();
-        machines.iter().any(can_lose).then_some(machines)
+        let changes = |machine: &Machine| {
+            let node = &self.machines[machine.0 as usize];
+            node.held_down == 0 || node.disk.has_unsynced()
+        };
+        machines.iter().any(changes).then_some(machines)
     }
 
     /// As many of the machines as may lose data beside those that lack power already; `None` if none may.
