@@ -43,8 +43,8 @@ pub(super) fn kept_membership(disk: &mut impl Disk) -> Result<Option<(Index, Byt
 }
 
 /// Lets a node whose contents went apart from the others' start again: its database is set aside as `evidence-1-db-0`, or
-/// with the next free number, and it will take up a copy of the leader's. Until then it votes, and never campaigns. On a node that
-/// did not go apart it changes nothing. To be called while the node does not run.
+/// with the next free number, and it will take up a copy of the leader's. Until then it votes, and never campaigns. On a
+/// node that did not go apart it changes nothing. To be called while the node does not run.
 ///
 /// # Errors
 /// When the disk fails, or the database cannot be opened: then the node must be replaced by a new one on an empty disk.

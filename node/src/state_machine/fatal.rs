@@ -5,8 +5,9 @@ use crate::raft::Position;
 use crate::sqlite::Digest;
 use rusqlite::ffi;
 
-/// Why a node cannot go on, unless it was only reading and [may](Fatal::spares_readers): its own disk, memory or file failed it, so that its result would not be the others'. The state
-/// machine must be dropped; nothing of the entries that were being applied is durable or visible.
+/// Why a node cannot go on, unless it was only reading and [may](Fatal::spares_readers): its own disk, memory or file failed
+/// it, so that its result would not be the others'. The state machine must be dropped; nothing of the entries that were being
+/// applied is durable or visible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {
     /// The database cannot be opened.
