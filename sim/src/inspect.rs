@@ -83,11 +83,12 @@ fn replica(world: &World, system: &dyn System, scenario: &Scenario, machine: Mac
 fn reopen(world: &World, system: &dyn System, machine: Machine) -> Option<Result<Reopened, String>> {
     let disk = {
         let state = world.lock();
-        let disk = &state.machines[machine.0 as usize].disk;
-        disk.power_cut();
-        disk.boot()
+        let node = &state.machines[machine.0 as usize];
+        node.disk.power_cut();
+        let boot = node.disk.boot();
+        node.disk.begin_turn(node.clock.wall(state.now), false);
+        boot
     };
-    disk.reseed_sqlite();
     match disk.list().ok().and_then(|files| system.database(&files)) {
         Some(database) => system.reopen(&disk.vfs(), &database),
         // What is not there holds nothing. Whether there ought to be something is for the check to say.

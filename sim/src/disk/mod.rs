@@ -32,6 +32,7 @@ mod state;
 mod tests;
 mod vfs;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -47,7 +48,11 @@ use crate::trace::Trace;
 
 /// The disk of one machine. Clones share it.
 #[derive(Clone)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+    /// As in the state: the world asks at each call of a node, and needs no lock for it.
+    up: Arc<AtomicBool>,
+}
 
 /// A loss of power at a call on the disk.
 ///
@@ -75,7 +80,9 @@ pub struct Struck {
 impl SimDisk {
     /// An empty disk. `seed` and `machine` name its streams of choices.
     pub fn new(trace: &Trace, seed: u64, machine: Machine, settings: Disk) -> Self {
-        SimDisk(Arc::new(Mutex::new(State::new(trace, seed, machine, settings))))
+        let state = State::new(trace, seed, machine, settings);
+        let up = state.up.clone();
+        SimDisk { state: Arc::new(Mutex::new(state)), up }
     }
 
     /// Starts a boot.
@@ -112,7 +119,7 @@ impl SimDisk {
 
     /// Whether a boot runs: a [`Strike`] may have ended it.
     pub fn is_up(&self) -> bool {
-        self.state().up
+        self.up.load(Ordering::Relaxed)
     }
 
     /// Arms a loss of power. It stays armed across boots until it strikes or is disarmed.
@@ -127,11 +134,6 @@ impl SimDisk {
     /// Takes back what was armed for this event of the scenario.
     pub fn disarm(&self, event: usize) {
         self.state().armed.retain(|(strike, _)| strike.event != event);
-    }
-
-    /// The strike that cut the power since this was last asked. The world asks after it has run code of the node.
-    pub fn take_struck(&self) -> Option<Struck> {
-        self.state().struck.take()
     }
 
     /// Lets the `nth` sync from now on, from 1, fail: the log's and SQLite's count alike. What it was to make durable is
@@ -156,19 +158,28 @@ impl SimDisk {
         self.state().slowness = factor;
     }
 
-    /// Sets what SQLite reads as the time of day: the time since 1970-01-01 00:00 UTC.
-    pub fn set_wall(&self, wall: Duration) {
-        self.state().wall = wall;
+    /// The machine's code runs from now on: this is what SQLite reads as the time of day, the time since 1970-01-01 00:00 UTC.
+    /// `alone` says that no other machine's code has run since this one's did. Otherwise SQLite's own generator, which the
+    /// whole process shares, is seeded by a choice of this machine: log salts and temporary names then depend on the seed
+    /// only.
+    pub fn begin_turn(&self, wall: Duration, alone: bool) {
+        let mut state = self.state();
+        state.wall = wall;
+        if !alone && state.is_up() {
+            vfs::reseed(state.randomness.number());
+        }
     }
 
-    /// Keeps every call in words from now on, for [`SimDisk::take_watched`].
+    /// The machine's code has run. Returns the strike that cut the power meanwhile, and the calls in words if they are
+    /// watched.
+    pub fn end_turn(&self) -> (Option<Struck>, Vec<String>) {
+        let mut state = self.state();
+        (state.struck.take(), state.watched.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Keeps every call in words from now on, for [`SimDisk::end_turn`].
     pub fn watch(&self) {
         self.state().watched = Some(Vec::new());
-    }
-
-    /// The calls since this was last asked, if they are watched.
-    pub fn take_watched(&self) -> Vec<String> {
-        self.state().watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// How many calls were made on the disk, SQLite's included.
@@ -182,7 +193,7 @@ impl SimDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("the disk's lock is never held across a panic")
+        self.state.lock().expect("the disk's lock is never held across a panic")
     }
 }
 
@@ -270,21 +281,12 @@ impl Boot {
     pub fn vfs(&self) -> SqliteVfs {
         let name = match self.enter() {
             Ok(mut state) => {
-                let mount = || Mount::new(Arc::downgrade(&self.disk.0), self.epoch);
+                let mount = || Mount::new(Arc::downgrade(&self.disk.state), self.epoch);
                 state.mount.get_or_insert_with(mount).name()
             }
             Err(_) => "a boot that is over".to_owned(),
         };
         SqliteVfs { name, prefix: String::new() }
-    }
-
-    /// Seeds SQLite's own generator, which the whole process shares, by a choice of this machine. The world calls it whenever
-    /// it turns to another machine: log salts and temporary names then depend on the seed only. Does nothing for a boot
-    /// that is over.
-    pub fn reseed_sqlite(&self) {
-        if let Ok(mut state) = self.enter() {
-            vfs::reseed(state.randomness.number());
-        }
     }
 
     /// SQLite's calls from now on belong to this work, and the time that they take is summed.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lockstep_node::host::{DiskError, Ticket, Work};
@@ -55,9 +56,10 @@ pub(super) struct State {
     settings: Disk,
     trace: Trace,
     pub(super) files: Files,
-    /// The newest boot, and whether it still runs.
+    /// The newest boot.
     pub(super) epoch: Epoch,
-    pub(super) up: bool,
+    /// Whether it still runs.
+    pub(super) up: Arc<AtomicBool>,
     access: Stream,
     fsync: Stream,
     power_cut: Stream,
@@ -105,7 +107,7 @@ impl State {
             trace: trace.clone(),
             files: Files::default(),
             epoch: Epoch(0),
-            up: false,
+            up: Arc::default(),
             access: stream("disk.access"),
             fsync: stream("disk.fsync"),
             power_cut: stream("disk.power-cut"),
@@ -132,14 +134,18 @@ impl State {
     }
 
     pub(super) fn boot(&mut self) -> Epoch {
-        assert!(!self.up, "{} boots while it runs: kill it or cut its power first", self.machine);
+        assert!(!self.is_up(), "{} boots while it runs: kill it or cut its power first", self.machine);
         self.epoch.0 += 1;
-        self.up = true;
+        self.up.store(true, Ordering::Relaxed);
         self.epoch
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
     pub(super) fn lives(&self, epoch: Epoch) -> bool {
-        self.up && self.epoch == epoch
+        self.is_up() && self.epoch == epoch
     }
 
     /// The gate that every call of a boot passes.
@@ -149,7 +155,7 @@ impl State {
 
     /// Ends the boot. Everything that lives in the machine's memory ends with it, but for the page cache.
     pub(super) fn end_boot(&mut self) {
-        self.up = false;
+        self.up.store(false, Ordering::Relaxed);
         self.work = None;
         self.syncs.clear();
         self.locks.clear();
@@ -166,7 +172,7 @@ impl State {
     }
 
     pub(super) fn wipe(&mut self) {
-        assert!(!self.up, "{} is wiped while it runs: cut its power first", self.machine);
+        assert!(!self.is_up(), "{} is wiped while it runs: cut its power first", self.machine);
         self.files.wipe();
     }
 

@@ -11,6 +11,7 @@ use super::client::Letter;
 use super::effects::{Effect, Step};
 use super::machine::{Asked, Process, Waiting};
 use super::{Event, SimHost, State, World};
+use crate::disk::Struck;
 use crate::record::{Detail, Down, Machine, What};
 use crate::systems::System;
 
@@ -212,9 +213,7 @@ impl World {
     fn turn(&self, machine: Machine) {
         let actor = self.lock().prepare_turn(machine);
         let ended = actor.take_turn();
-        self.lock().detail_disk(machine);
-        let struck = self.lock().machine(machine).disk.take_struck();
-        let founded = self.lock().founded(machine);
+        let (struck, founded) = self.lock().finish_turn(machine);
         if let Some(struck) = struck {
             let resolved = struck.resolved;
             let how = Down::PowerCut { kept: resolved.kept, lost: resolved.lost, torn: resolved.torn };
@@ -412,13 +411,10 @@ impl State {
     /// Before a node runs: SQLite's own generator is the node's, and its wall clock is the node's.
     fn prepare_turn(&mut self, machine: Machine) -> Actor {
         let now = self.now;
-        let another = self.ran_last.replace(machine) != Some(machine);
+        let alone = self.ran_last.replace(machine) == Some(machine);
         let node = self.machine(machine);
+        node.disk.begin_turn(node.clock.wall(now), alone);
         let process = node.process.as_ref().expect("only a running process gets a turn");
-        if another {
-            process.disk.reseed_sqlite();
-        }
-        node.disk.set_wall(node.clock.wall(now));
         let (actor, clock_faults) = (process.actor.clone(), node.clock_faults);
         if clock_faults > 0 {
             self.count_bites(|effect| effect.turns_clock(machine));
@@ -426,16 +422,16 @@ impl State {
         actor
     }
 
-    /// Records what a node did to its disk in its turn, if details are wanted.
-    fn detail_disk(&mut self, machine: Machine) {
-        for call in self.machine(machine).disk.take_watched() {
+    /// After a node has run: records what it did to its disk, if details are wanted. Returns the strike that cut its power, and
+    /// whether its process is one of the cluster's, not the one that founds it.
+    fn finish_turn(&mut self, machine: Machine) -> (Option<Struck>, bool) {
+        let node = self.machine(machine);
+        let founded = node.process.as_ref().is_some_and(|process| process.boot > 0);
+        let (struck, calls) = node.disk.end_turn();
+        for call in calls {
             self.detail(|_| Detail::Disk(machine, call));
         }
-    }
-
-    /// Whether the machine's process is one of the cluster's, not the one that founds it.
-    fn founded(&mut self, machine: Machine) -> bool {
-        self.machine(machine).process.as_ref().is_some_and(|process| process.boot > 0)
+        (struck, founded)
     }
 
     /// Whether a datagram that arrives now gets to a process.

@@ -42,7 +42,7 @@ fn campaign(synchronous: &str, seeds: std::ops::Range<u64>) -> Found {
             boot.begin_work(Work::Commit);
             let mut told = Told::default();
             let finished = work(&boot, synchronous, &mut told);
-            if finished.is_ok() && disk.take_struck().is_none() {
+            if finished.is_ok() && disk.end_turn().0.is_none() {
                 break;
             }
             found.crashes += 1;

@@ -175,9 +175,9 @@ fn a_strike_cuts_the_power_at_its_call_and_that_call_is_pending() {
         assert_eq!(boot.read("log", 0, 3).unwrap(), b"aaa", "a read does not count");
         assert_eq!(boot.write("log", 6, b"ccc"), Err(DiskError::Dead));
         assert!(boot.is_over() && !disk.is_up());
-        let struck = disk.take_struck().expect("it struck");
+        let struck = disk.end_turn().0.expect("it struck");
         assert_eq!((struck.strike, struck.resolved.kept + struck.resolved.lost), (strike, 2));
-        assert_eq!(disk.take_struck(), None);
+        assert_eq!(disk.end_turn().0, None);
         let expected: &[u8] = if survives { b"aaabbbccc" } else { b"aaa" };
         assert_eq!(content(&disk.boot(), "log"), expected);
     }
@@ -189,7 +189,7 @@ fn of_two_strikes_at_one_call_the_second_strikes_in_the_next_boot() {
     [4, 5].into_iter().for_each(|event| disk.arm(Strike { event, nth: 1, during: During::Append }));
     for event in [4, 5] {
         assert!(disk.boot().write("log", 0, b"x").is_err());
-        assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(event));
+        assert_eq!(disk.end_turn().0.map(|struck| struck.strike.event), Some(event));
     }
 }
 
@@ -200,7 +200,7 @@ fn a_disarmed_strike_does_not_strike() {
     disk.arm(Strike { event: 4, nth: 1, during: During::Append });
     disk.disarm(4);
     boot.write("log", 0, b"x").unwrap();
-    assert_eq!(disk.take_struck(), None);
+    assert_eq!(disk.end_turn().0, None);
 }
 
 #[test]

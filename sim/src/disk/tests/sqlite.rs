@@ -112,7 +112,7 @@ fn time_is_the_machines_and_work_takes_the_time_of_its_accesses() {
     let disk = disk(1);
     let boot = disk.boot();
     let db = wal(&boot);
-    disk.set_wall(Duration::from_millis(1_000_000_000_250));
+    disk.begin_turn(Duration::from_millis(1_000_000_000_250), true);
     let now: String = db.query_row("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", [], |row| row.get(0)).unwrap();
     assert_eq!(now, "2001-09-09 01:46:40.250");
 
@@ -136,14 +136,14 @@ fn of_two_strikes_at_one_call_of_a_commit_the_second_waits_for_another_commit() 
     boot.begin_work(Work::Commit);
     assert!(db.execute_batch("INSERT INTO t VALUES(1)").is_err());
     boot.end_work();
-    assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(4));
+    assert_eq!(disk.end_turn().0.map(|struck| struck.strike.event), Some(4));
     let next = disk.boot();
     next.write("log", 0, b"x").expect("an append is no commit");
     let db = wal(&next);
     next.begin_work(Work::Commit);
     assert!(db.execute_batch("INSERT INTO t VALUES(2)").is_err());
     next.end_work();
-    assert_eq!(disk.take_struck().map(|struck| struck.strike.event), Some(5));
+    assert_eq!(disk.end_turn().0.map(|struck| struck.strike.event), Some(5));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_strike_inside_a_commit_kills_the_connection_and_the_next_boot_opens_the_dat
     let failed = db.execute_batch("INSERT INTO t VALUES(2)").unwrap_err();
     assert_eq!(failed.sqlite_error_code(), Some(ErrorCode::SystemIoFailure));
     assert_eq!(boot.end_work(), Duration::ZERO);
-    assert!(disk.take_struck().is_some());
+    assert!(disk.end_turn().0.is_some());
 
     let calls = disk.calls();
     let next = disk.boot();
