@@ -22,7 +22,8 @@ pub struct Options {
     pub lease: bool,
     /// A leader that has heard nothing at all from a member for so long removes it, as if somebody had asked for it; `None`
     /// if only people remove members. It waits for at least [`DEAD_ELECTIONS_MIN`] of the longest election timeouts, and
-    /// should wait for longer than any repair takes, or the reading of a database at boot, which goes on in silence.
+    /// should wait for longer than any repair takes, the reading of a database at boot, or the taking up of a copy: both go
+    /// on in silence.
     pub remove_dead_after: Option<Duration>,
     /// The most bytes of payload in one append message; a single larger entry still travels.
     pub append_bytes_max: usize,
