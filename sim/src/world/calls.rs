@@ -154,6 +154,16 @@ impl State {
         ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));
     }
 
+    /// Breaks the connections on which a request of an operator's has not arrived yet: now it never does.
+    pub(super) fn recall_operators_requests(&mut self) {
+        let State { calls, clients, .. } = self;
+        let operates =
+            |caller| matches!(caller, Caller::Client { client, .. } if clients[client as usize - 1].operates);
+        let on_the_way = calls.open.iter().filter(|(_, call)| call.arrived.is_none() && operates(call.caller));
+        let ids: Vec<u64> = on_the_way.map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));
+    }
+
     /// A process ended: what it was to answer breaks, and what it asked nobody waits for.
     pub(super) fn break_calls_of(&mut self, machine: Machine) {
         self.calls.open.retain(|_, call| !matches!(call.caller, Caller::Node { machine: of, .. } if of == machine));

@@ -21,7 +21,7 @@ pub(super) struct Mailbox {
     pub(super) letters: VecDeque<Letter>,
     pub(super) finished: bool,
     /// Whether it is an operator's: nobody waits for it.
-    operates: bool,
+    pub(super) operates: bool,
 }
 
 /// Something that came for a client.

@@ -19,10 +19,13 @@ impl World {
         self.lock().enter_phase(Phase::Settle);
     }
 
-    /// The fault phase is over for so many members, drawn from all, or more if these have no majority: everything ends that goes on, but each of the others is
-    /// down or cut off from everybody until all are [healed](World::heal). Returns the core.
+    /// The fault phase is over for so many members, drawn from all, or more if these have no majority: everything ends that
+    /// goes on, but each of the others is down or cut off from everybody until all are [healed](World::heal). Returns the
+    /// core.
     pub fn heal_core(&self, size: u32) -> Vec<Machine> {
         self.end_faults();
+        // The core has a majority of those who take part now. What was asked too late to be seen must not change who does.
+        self.lock().recall_operators_requests();
         let (core, effects) = self.lock().break_rest(size);
         effects.into_iter().for_each(|effect| self.begin_effect(effect));
         self.lock().break_cut_calls();
@@ -62,10 +65,13 @@ impl State {
         (core, effects)
     }
 
-    /// Whether these machines can elect a leader among them, as far as nodes say who votes.
+    /// Whether these machines can elect a leader among them, as far as nodes say who votes: by the leader's configuration, and
+    /// by each one's own, since the leader's may not have come to them before it is broken.
     fn decide(&self, machines: &[Machine]) -> bool {
         let members = self.ledger.members();
-        members.configuration().is_none_or(|configuration| members.decide(configuration, |one| machines.contains(&one)))
+        let own = machines.iter().filter_map(|machine| members.configuration_on(*machine));
+        let mut configurations = members.configuration().into_iter().chain(own);
+        configurations.all(|configuration| members.decide(configuration, |one| machines.contains(&one)))
     }
 
     /// What ends now that all are healed.
