@@ -114,7 +114,7 @@ impl<R: Rules> Applier<R> {
                 for applied in entries {
                     let entry = &raft.entries(applied.position.index, applied.position.index)[0];
                     if entry.kind == EntryKind::Digest {
-                        self.digests.check(&entry.payload);
+                        self.digests.check(&entry.payload)?;
                     }
                     self.executed(host, applied, entry.payload.clone(), requests);
                 }

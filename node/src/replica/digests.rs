@@ -1,14 +1,15 @@
 //! Digests that replicas agree on.
 //!
 //! Every replica says, with its acknowledgements, what the digest of its contents was at the newest index that
-//! [`Options::digest_every`](super::Options::digest_every) divides. When a majority of the voters says the same of an index, the leader puts that into the log. Whoever
-//! executes that entry and had another digest there has gone apart: it writes that down, durably, and stops; its database
-//! stays as evidence, and it starts again only after [`rejoin`](super::rejoin).
+//! [`Options::digest_every`](super::Options::digest_every) divides. When a majority of the voters says the same of an index,
+//! the leader puts that into the log. Whoever executes that entry and had another digest there has gone apart: it writes that
+//! down, durably, and stops; its database stays as evidence, and it starts again only after [`rejoin`](super::rejoin).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::Stop;
 use crate::raft::{Configuration, Index, NodeId, quorum};
 use crate::sqlite::Digest;
 
@@ -81,12 +82,17 @@ impl Digests {
     }
 
     /// An agreed digest was executed. What a node does not remember of itself it cannot compare.
-    pub(super) fn check(&mut self, payload: &[u8]) {
-        let Ok((index, agreed)) = postcard::from_bytes::<(Index, Digest)>(payload) else { return };
+    ///
+    /// # Errors
+    /// [`Stop::Contradiction`] if it cannot be read: another release wrote the log, and what it found stays unknown.
+    pub(super) fn check(&mut self, payload: &[u8]) -> Result<(), Stop> {
+        let unreadable = |error| Stop::Contradiction(format!("an agreed digest in the log cannot be read: {error}"));
+        let (index, agreed) = postcard::from_bytes::<(Index, Digest)>(payload).map_err(unreadable)?;
         self.settled = self.settled.max(index);
         if let Some(own) = at(&self.own, index).filter(|own| *own != agreed) {
             self.diverged = self.diverged.or(Some(Diverged { index, own, agreed }));
         }
+        Ok(())
     }
 
     /// Whether an agreed digest was found not to be this node's.
@@ -152,11 +158,16 @@ mod tests {
     fn whoever_executes_another_digest_than_its_own_has_diverged() {
         let found = |index, agreed| {
             let mut digests = reports(7, &[]);
-            digests.check(&encode(index, Digest(agreed)));
+            digests.check(&encode(index, Digest(agreed))).unwrap();
             digests.diverged()
         };
         assert_eq!(found(AT, 7), None);
         assert_eq!(found(AT, 9), Some(Diverged { index: AT, own: Digest(7), agreed: Digest(9) }));
         assert_eq!(found(Index(128), 9), None, "it does not know its own there");
+    }
+
+    #[test]
+    fn an_agreed_digest_that_cannot_be_read_is_not_passed_over() {
+        assert!(matches!(Digests::default().check(&[0x80]), Err(Stop::Contradiction(_))));
     }
 }

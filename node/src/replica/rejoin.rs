@@ -36,10 +36,14 @@ pub(super) fn refusal(disk: &mut impl Disk) -> Result<Option<String>, DiskError>
 }
 
 /// The membership that a database which was set aside had executed, encoded as in its entry, and that entry's index.
-pub(super) fn kept_membership(disk: &mut impl Disk) -> Result<Option<(Index, Bytes)>, DiskError> {
+///
+/// # Errors
+/// What the disk reports, or [`Stop::Contradiction`] if the file holds something else.
+pub(super) fn kept_membership(disk: &mut impl Disk) -> Result<Option<(Index, Bytes)>, Stop> {
     let Some(length) = disk.len(MEMBERS)? else { return Ok(None) };
     let bytes = disk.read(MEMBERS, 0, length as usize)?;
-    Ok(postcard::from_bytes::<Option<(Index, Bytes)>>(&bytes).ok().flatten())
+    postcard::from_bytes(&bytes)
+        .map_err(|error| Stop::Contradiction(format!("the file {MEMBERS} cannot be read: {error}")))
 }
 
 /// Lets a node whose contents went apart from the others' start again: its database is set aside as `evidence-1-db-0`, or
