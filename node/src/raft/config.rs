@@ -21,6 +21,8 @@ pub struct Configuration {
     pub learners_next: BTreeMap<NodeId, String>,
     /// Whether the leader leaves the joint configuration on its own, once it is committed.
     pub auto_leave: bool,
+    /// What the members agreed on besides, which every later configuration keeps. The core does not look into it.
+    pub settings: Bytes,
 }
 
 /// Why bytes are no configuration.
@@ -82,7 +84,12 @@ impl Configuration {
     pub fn left(&self) -> Configuration {
         let learners = self.learners.iter().chain(&self.learners_next);
         let learners = learners.map(|(id, address)| (*id, address.clone())).collect();
-        Configuration { voters: self.voters.clone(), learners, ..Configuration::default() }
+        Configuration {
+            voters: self.voters.clone(),
+            learners,
+            settings: self.settings.clone(),
+            ..Configuration::default()
+        }
     }
 
     /// Everyone who receives the log, each once.
@@ -131,6 +138,7 @@ mod tests {
             learners: nodes(&[5]),
             learners_next: nodes(&[4]),
             auto_leave: true,
+            settings: Bytes::from_static(b"kept"),
         };
         assert_eq!(Configuration::decode(&joint.encode()), Ok(joint.clone()));
         assert_eq!(joint.members().len(), 5);

@@ -110,7 +110,8 @@ impl<R: Rules> Raft<R> {
         }
         let same = voters.keys().eq(old.voters.keys());
         let outgoing = if same { BTreeMap::new() } else { old.voters.clone() };
-        let new = Configuration { voters, outgoing, learners, learners_next: BTreeMap::new(), auto_leave: !same };
+        let (learners_next, settings) = (BTreeMap::new(), old.settings.clone());
+        let new = Configuration { voters, outgoing, learners, learners_next, auto_leave: !same, settings };
         if !same && !quorum::decides(&new, |id| self.is_heard(id)) {
             let heard = new.voters.keys().filter(|id| self.is_heard(**id)).count();
             return Err(ChangeError::NoMajority(heard, new.voters.len()));

@@ -4,7 +4,7 @@
 //! SQLite prepares a statement again, in the middle of a step, after the schema changed. Outside of it Lockstep's own
 //! statements may do everything.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
@@ -21,8 +21,10 @@ pub struct Authorizer(Arc<State>);
 pub struct Seen {
     /// The statement may change the schema.
     pub schema: bool,
-    /// The statement alters a table.
-    alters: bool,
+    /// The table that the statement alters, if it does.
+    pub alters: Option<String>,
+    /// SQLite prepared something: the statement did not come from the cache.
+    pub prepared: bool,
     /// Why it was refused, if it was.
     pub refusal: Option<String>,
 }
@@ -34,6 +36,12 @@ struct State {
     drops: AtomicBool,
     /// The statement alters a table: SQLite itself may then check the rows that are there, and the statement has no query.
     alters: AtomicBool,
+    /// That table.
+    altered: Mutex<Option<String>>,
+    /// SQLite asked anything.
+    asked: AtomicBool,
+    /// How many calls of functions that draw random numbers were prepared.
+    draws: AtomicUsize,
     /// The statement writes `sqlite_schema`: so does every statement that changes the schema, and no other.
     schema: AtomicBool,
     refusal: Mutex<Option<String>>,
@@ -56,15 +64,28 @@ impl Authorizer {
     pub fn as_user<T>(&self, before: &Seen, work: impl FnOnce() -> T) -> (T, Seen) {
         let state = &*self.0;
         state.drops.store(false, Ordering::Relaxed);
-        state.alters.store(before.alters, Ordering::Relaxed);
+        state.alters.store(before.alters.is_some(), Ordering::Relaxed);
         state.schema.store(false, Ordering::Relaxed);
+        state.asked.store(false, Ordering::Relaxed);
         state.user.store(true, Ordering::Relaxed);
         let result = work();
         state.user.store(false, Ordering::Relaxed);
-        let refusal = state.refusal.lock().expect("nothing panics while it holds the lock").take();
-        let (schema, alters) = (state.schema.load(Ordering::Relaxed), state.alters.load(Ordering::Relaxed));
-        (result, Seen { schema, alters, refusal })
+        let (schema, prepared) = (state.schema.load(Ordering::Relaxed), state.asked.load(Ordering::Relaxed));
+        if !prepared {
+            return (result, Seen { schema, prepared, ..Seen::default() });
+        }
+        let [refusal, alters] = [&state.refusal, &state.altered].map(taken);
+        (result, Seen { schema, prepared, alters, refusal })
     }
+
+    /// How many calls of functions that draw random numbers were prepared so far, however they were meant.
+    pub fn draws(&self) -> usize {
+        self.0.draws.load(Ordering::Relaxed)
+    }
+}
+
+fn taken(place: &Mutex<Option<String>>) -> Option<String> {
+    place.lock().expect("nothing panics while it holds the lock").take()
 }
 
 impl State {
@@ -72,6 +93,7 @@ impl State {
         if !self.user.load(Ordering::Relaxed) {
             return Authorization::Allow;
         }
+        self.asked.store(true, Ordering::Relaxed);
         if let AuthAction::Insert { table_name }
         | AuthAction::Update { table_name, .. }
         | AuthAction::Delete { table_name } = context.action
@@ -82,14 +104,16 @@ impl State {
         if matches!(context.action, AuthAction::DropTable { .. } | AuthAction::DropIndex { .. }) {
             self.drops.store(true, Ordering::Relaxed);
         }
-        if let AuthAction::AlterTable { .. } = context.action {
+        if let AuthAction::AlterTable { table_name, .. } = context.action {
             self.alters.store(true, Ordering::Relaxed);
+            *self.altered.lock().expect("nothing panics while it holds the lock") = Some(table_name.to_owned());
         }
         if self.alters.load(Ordering::Relaxed) && checks_rows(&context.action) {
             return Authorization::Allow;
         }
-        let refusal =
-            refusal(&context.action, context.database_name).or_else(|| self.refusal_unless_ddl(&context.action));
+        let refusal = refusal(&context.action, context.database_name)
+            .or_else(|| self.refusal_unless_ddl(&context.action))
+            .or_else(|| self.refusal_in_alter(&context.action));
         match refusal {
             None => Authorization::Allow,
             Some(message) => {
@@ -97,6 +121,16 @@ impl State {
                 Authorization::Deny
             }
         }
+    }
+
+    /// Why a user may not draw random numbers while a table is altered: SQLite takes its own generator's there.
+    fn refusal_in_alter(&self, action: &AuthAction<'_>) -> Option<String> {
+        let AuthAction::Function { function_name } = *action else { return None };
+        if !["random", "randomblob"].iter().any(|name| function_name.eq_ignore_ascii_case(name)) {
+            return None;
+        }
+        self.draws.fetch_add(1, Ordering::Relaxed);
+        self.alters.load(Ordering::Relaxed).then(|| RANDOM_CONSTRAINT.to_owned())
     }
 
     /// Why a user may not do what SQLite itself does while it creates or drops something.
@@ -120,6 +154,10 @@ fn checks_rows(action: &AuthAction<'_>) -> bool {
     )
 }
 
+/// What to say of random numbers in a constraint.
+pub(super) const RANDOM_CONSTRAINT: &str = "random() and randomblob() in a constraint or in ALTER TABLE are refused: what held when a row was written need not hold the \
+     next time; draw the number in a column's DEFAULT, in a trigger or in the statement";
+
 const ROOT_PAGE: &str = "rootpage of sqlite_schema is refused: it is a place in one replica's file; name the columns you need: \
                          type, name, tbl_name, sql";
 const REINDEX: &str = "REINDEX is refused: drop the index and create it again";
@@ -132,8 +170,8 @@ fn refusal(action: &AuthAction<'_>, database: Option<&str>) -> Option<String> {
     }
     match *action {
         A::Pragma { pragma_name, .. } => Some(format!(
-            "PRAGMA {pragma_name} is refused: it asks for or changes the state of one connection, which is not replicated; \
-             for the schema, read sqlite_schema"
+            "PRAGMA {pragma_name} is refused: pragmas are about one file or one connection, and are not replicated; for the \
+             schema, read sqlite_schema, and keep a version of your own in a table"
         )),
         A::Attach { .. } | A::Detach { .. } => Some(
             "ATTACH and DETACH are refused: another file is not replicated; keep all tables in one database".to_owned(),
@@ -164,7 +202,9 @@ fn refusal(action: &AuthAction<'_>, database: Option<&str>) -> Option<String> {
             "virtual tables ({module_name}) are refused: their modules keep state of their own on each replica; use an \
              ordinary table"
         )),
-        A::Read { table_name, .. } | A::CreateTable { table_name } => local_table(table_name),
+        A::Read { table_name: name, .. } | A::CreateTable { table_name: name } | A::CreateView { view_name: name } => {
+            local_table(name)
+        }
         A::Function { function_name } => functions::refusal(function_name),
         A::Unknown { code, .. } => {
             Some(format!("this statement is refused: SQLite calls its action {code}, which is new"))
@@ -173,7 +213,8 @@ fn refusal(action: &AuthAction<'_>, database: Option<&str>) -> Option<String> {
     }
 }
 
-const TEMPORARY: &str = "temporary objects are refused: they live in one connection and are not replicated; use an ordinary \
+/// What to say of temporary objects.
+pub(super) const TEMPORARY: &str = "temporary objects are refused: they live in one connection and are not replicated; use an ordinary \
                          table and drop it";
 
 /// The tables that an action names. Names of indexes, triggers and views are among them: they share one namespace.
@@ -197,7 +238,7 @@ fn tables<'a>(action: &AuthAction<'a>) -> [Option<&'a str>; 2] {
 }
 
 /// Tables that SQLite makes up, and that tell of one replica's file, build or connection.
-fn local_table(name: &str) -> Option<String> {
+pub(super) fn local_table(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     let local =
         name.starts_with("pragma_") || ["dbstat", "fts3tokenize", "sqlite_stmt", "sqlite_dbpage"].contains(&&*name);

@@ -1,19 +1,24 @@
 //! A connection on which the same statements do the same everywhere.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::limits::Limit;
-use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
+use rusqlite::{CachedStatement, Connection, OpenFlags, StatementStatus, ffi};
 
 use super::authorizer::Authorizer;
 pub use super::authorizer::Seen;
-use super::clock_vfs::ClockVfs;
+use super::budget::Budget;
+use super::functions;
+use super::limits::Limits;
 use super::random::RandomSource;
+use super::text;
 use super::tracker::Tracker;
+use super::vfs::Vfs;
+use super::views::Views;
 use crate::host::SqliteVfs;
 
 /// How a database is laid out and cached. Nothing of it changes a result.
@@ -31,7 +36,7 @@ impl Default for Options {
     }
 }
 
-/// A connection with pinned clock and randomness, an authorizer, and a digest that follows its rows.
+/// A connection with pinned clock and randomness, an authorizer, a budget, and a digest that follows its rows.
 ///
 /// The order of the fields is the order in which they are dropped: the connection goes before what it points into.
 #[derive(Debug)]
@@ -39,16 +44,29 @@ pub struct Database {
     connection: Connection,
     tracker: Tracker,
     authorizer: Authorizer,
+    budget: Budget,
     random: RandomSource,
-    clock: ClockVfs,
+    vfs: Vfs,
     wal_frames: Arc<AtomicU32>,
-    /// How often it was looked whether the statements of an entry take too long.
-    looks: Arc<AtomicU64>,
+    limits: Cell<Limits>,
+    views: RefCell<Views>,
 }
 
 /// Begins every statement of Lockstep's own that is cached. User statements that begin so are refused, so that none of
 /// them finds in the cache what was prepared without the authorizer.
 pub const MARK: &str = "/*lockstep*/";
+
+/// Maximum bytes of a statement in the cache. There are as many as [`Options::cached_statements`] says.
+const STATEMENT_BYTES_MAX: u32 = 256 << 10;
+
+/// Why a statement was not prepared.
+#[derive(Debug)]
+pub enum Unfit {
+    /// For a reason of Lockstep's own.
+    Refused(String),
+    /// What SQLite reports.
+    Sqlite(rusqlite::Error),
+}
 
 /// Why a database does not open.
 #[derive(Debug, thiserror::Error)]
@@ -96,14 +114,19 @@ impl Database {
         lay_out: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<Database, OpenError> {
         refuse_local_time();
-        let clock = ClockVfs::register(vfs).map_err(OpenError::Vfs)?;
+        let vfs = Vfs::register(vfs).map_err(OpenError::Vfs)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags_and_vfs(path, flags, clock.name())?;
+        let mut connection = Connection::open_with_flags_and_vfs(path, flags, vfs.name())?;
+
+        // The tracker must see every statement, and functions must be there before the schema is read.
         let tracker = Tracker::install(&connection);
+        let random = RandomSource::install(&connection)?;
+        functions::install(&connection)?;
         lay_out(&connection)?;
         fix_behaviour(&connection, options)?;
-        let random = RandomSource::install(&connection)?;
         let authorizer = Authorizer::install(&mut connection)?;
+        let budget = Budget::install(&mut connection)?;
+
         let wal_frames = Arc::new(AtomicU32::new(0));
         let frames = wal_frames.clone();
         let count = move |_: &mut rusqlite::hooks::Wal, total| {
@@ -111,24 +134,124 @@ impl Database {
             Ok(())
         };
         connection.wal_hook(Some(count))?;
-        let looks = Arc::new(AtomicU64::new(0));
-        Ok(Database { connection, tracker, authorizer, random, clock, wal_frames, looks })
+        let (limits, views) = (Cell::new(Limits::default()), RefCell::default());
+        let database = Database { connection, tracker, authorizer, budget, random, vfs, wal_frames, limits, views };
+        database.set_limits(Limits::default());
+        database.read_views()?;
+        Ok(database)
+    }
+
+    /// Sets what a statement of a user's may cost from here on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.set(limits);
+        self.vfs.limit_temporary(limits.temporary_bytes);
+    }
+
+    /// What a statement of a user's may cost.
+    pub fn limits(&self) -> Limits {
+        self.limits.get()
     }
 
     /// Sets what "now" and the random functions give from here on. Without a time, "now" is the machine's.
     pub fn begin_entry(&self, time_us: Option<u64>, seed: u64) {
         match time_us {
-            Some(time_us) => self.clock.pin(time_us),
-            None => self.clock.unpin(),
+            Some(time_us) => self.vfs.pin(time_us),
+            None => self.vfs.unpin(),
         }
         self.random.seed(seed);
-        self.looks.store(0, Ordering::Relaxed);
     }
 
-    /// Prepares or steps a user's statement: everything that SQLite prepares meanwhile is checked by the authorizer. `before`
-    /// is what that saw of the statement so far, nothing while it is prepared. Also returns what it saw now.
+    /// Prepares a user's statement, or finds it in the cache. Also returns what the authorizer saw.
+    ///
+    /// # Errors
+    /// What SQLite reports, and [`Unfit`] for a text that is not one statement, or one of unbounded cost.
+    pub fn prepare<'a>(&'a self, sql: &str) -> (Result<CachedStatement<'a>, Unfit>, Seen) {
+        let fit = self.views.borrow().refusal(sql).map_or(Ok(()), |refusal| Err(Unfit::Refused(refusal)));
+        match fit.and_then(|()| self.as_user(&Seen::default(), |connection| text::check_single(connection, sql)).0) {
+            Ok(()) => {
+                let (prepared, seen) = self.as_user(&Seen::default(), |connection| connection.prepare_cached(sql));
+                let fit = match prepared {
+                    Err(error) => Err(Unfit::Sqlite(error)),
+                    // What comes from the cache was looked at when it went there.
+                    Ok(prepared) => match Some(()).filter(|()| seen.prepared).and_then(|()| text::name_refusal(sql)) {
+                        None => Ok(prepared),
+                        Some(refusal) => {
+                            prepared.discard();
+                            Err(Unfit::Refused(refusal))
+                        }
+                    },
+                };
+                (fit, seen)
+            }
+            Err(unfit) => (Err(unfit), Seen::default()),
+        }
+    }
+
+    /// Binds and steps a user's statement, of which `before` was seen while it was prepared. `steps` is how many instructions
+    /// it may take, and is lowered by those that it took. Also returns what the authorizer saw.
+    pub fn step<'a, T>(
+        &'a self,
+        prepared: &mut CachedStatement<'a>,
+        before: &Seen,
+        steps: &mut u64,
+        work: impl FnOnce(&mut CachedStatement<'a>) -> T,
+    ) -> (T, Seen) {
+        // When SQLite looks at the budget follows from this counter, which a statement keeps while it is in the cache.
+        prepared.reset_status(StatementStatus::VmStep);
+        let allowed = (*steps).min(self.limits.get().statement_steps);
+        self.budget.begin(allowed);
+        let done = self.as_user(before, |_| work(prepared));
+        *steps -= allowed - self.budget.end(allowed);
+        done
+    }
+
+    /// Gives a statement back to the cache, unless it is one that takes much memory.
+    pub fn keep(&self, prepared: CachedStatement<'_>, seen: &Seen) {
+        let bytes = |prepared: &CachedStatement<'_>| prepared.get_status(StatementStatus::MemUsed).unsigned_abs();
+        // What comes from the cache was small enough when it went there.
+        if seen.prepared && bytes(&prepared) > STATEMENT_BYTES_MAX {
+            prepared.discard();
+        }
+    }
+
+    /// Prepares or steps something under a user's rules, without a budget: everything that SQLite prepares meanwhile is checked
+    /// by the authorizer. `before` is what that saw of the statement so far, nothing while it is prepared. Also returns what
+    /// it saw now.
     pub fn as_user<'a, T>(&'a self, before: &Seen, work: impl FnOnce(&'a Connection) -> T) -> (T, Seen) {
-        self.authorizer.as_user(before, || work(&self.connection))
+        self.limits.get().enter(&self.connection);
+        let done = self.authorizer.as_user(before, || work(&self.connection));
+        Limits::leave(&self.connection);
+        done
+    }
+
+    /// How many calls of functions that draw random numbers were prepared under a user's rules so far.
+    pub fn draws(&self) -> usize {
+        self.authorizer.draws()
+    }
+
+    /// Takes note of views that changed. To be called whenever the schema may have.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn read_views(&self) -> rusqlite::Result<()> {
+        let views = Views::read(&self.connection)?;
+        *self.views.borrow_mut() = views;
+        Ok(())
+    }
+
+    /// The views, and what it costs to use them.
+    pub fn views(&self) -> std::cell::Ref<'_, Views> {
+        self.views.borrow()
+    }
+
+    /// How many calls the disk has failed so far. An error is the disk's if this grew meanwhile, and only then.
+    pub fn disk_failures(&self) -> u64 {
+        self.vfs.failures()
+    }
+
+    /// Whether a statement failed since the last call because it held too much in between.
+    pub fn take_temporary_refused(&self) -> bool {
+        self.vfs.take_temporary_refused()
     }
 
     /// One of Lockstep's own statements, from the cache. It must begin with [`MARK`].
@@ -146,7 +269,7 @@ impl Database {
     }
 
     /// Has every statement fail as interrupted while `over`, which is asked each time so many of SQLite's instructions were
-    /// executed, says so. This is for those who execute what nobody has looked at; on a replica it would make a difference.
+    /// executed, says so, instead of counting a budget. This is for those who execute what nobody has looked at, beside a node.
     ///
     /// # Errors
     /// None is known.
@@ -156,16 +279,6 @@ impl Database {
         over: impl FnMut() -> bool + Send + 'static,
     ) -> rusqlite::Result<()> {
         self.connection.progress_handler(instructions, Some(over))
-    }
-
-    /// Has statements fail as interrupted once the instructions since [`Database::begin_entry`] are more than
-    /// `instructions` times `looks_max`. This is for readers: on a replica it would make a difference.
-    ///
-    /// # Errors
-    /// None is known.
-    pub fn limit_each_entry(&mut self, instructions: i32, looks_max: u64) -> rusqlite::Result<()> {
-        let looks = self.looks.clone();
-        self.interrupt_when(instructions, move || looks.fetch_add(1, Ordering::Relaxed) >= looks_max)
     }
 
     /// Follows the changes of rows.
@@ -225,47 +338,27 @@ fn lay_out(connection: &Connection, options: Options) -> rusqlite::Result<()> {
 
 /// Sets everything that changes results, so that it depends neither on SQLite's defaults nor on how it was built.
 fn fix_behaviour(connection: &Connection, options: Options) -> rusqlite::Result<()> {
-    for (limit, value) in LIMITS {
-        connection.set_limit(limit, value)?;
-    }
+    Limits::fix(connection)?;
     for (config, value) in CONFIG {
         connection.set_db_config(config, value)?;
     }
     connection.set_prepared_statement_cache_capacity(options.cached_statements);
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // The connection's VFS keeps temporary files in memory, and counts them.
+    connection.pragma_update(None, "temp_store", "FILE")?;
     connection.pragma_update(None, "recursive_triggers", false)?;
     connection.pragma_update(None, "automatic_index", true)?;
-    connection.pragma_update(None, "case_sensitive_like", false)?;
     connection.pragma_update(None, "ignore_check_constraints", false)?;
     connection.pragma_update(None, "defer_foreign_keys", false)?;
     Ok(())
 }
-
-/// SQLite's own defaults, but for lengths: what a statement may need is bounded by what an entry may carry.
-const LIMITS: [(Limit, i32); 15] = [
-    (Limit::SQLITE_LIMIT_LENGTH, 64 << 20),
-    (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
-    (Limit::SQLITE_LIMIT_COLUMN, 2000),
-    (Limit::SQLITE_LIMIT_EXPR_DEPTH, 1000),
-    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
-    (Limit::SQLITE_LIMIT_VDBE_OP, 250_000_000),
-    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
-    (Limit::SQLITE_LIMIT_ATTACHED, 0),
-    (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50_000),
-    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 32_766),
-    (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1000),
-    (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
-    (Limit::SQLITE_LIMIT_PARSER_DEPTH, 2500),
-    (Limit::SQLITE_LIMIT_SCHEMA, 100_000),
-    (Limit::SQLITE_LIMIT_TRIGGER_STEPS, 65_000),
-];
 
 const CONFIG: [(DbConfig, bool); 13] = [
     (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true),
     (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, true),
     (DbConfig::SQLITE_DBCONFIG_DQS_DML, true),
-    (DbConfig::SQLITE_DBCONFIG_DQS_DDL, true),
+    // A "string" in an index would become a column once there is one of that name.
+    (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
     (DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, false),
     (DbConfig::SQLITE_DBCONFIG_REVERSE_SCANORDER, false),
     (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, true),

@@ -94,7 +94,7 @@ pub(crate) fn scan_schema(connection: &Connection) -> rusqlite::Result<u128> {
 pub(crate) struct Sequence {
     /// The sum over all rows; 0 without a table.
     pub sum: u128,
-    /// Whether a counter stands at the largest rowid, so that the next insert would fail as if the disk were full.
+    /// Whether a counter or a rowid is the largest there is: the next insert would fail, or get a random rowid.
     pub exhausted: bool,
 }
 
@@ -111,8 +111,8 @@ pub(crate) fn scan_sequence(connection: &Connection) -> rusqlite::Result<Sequenc
 }
 
 /// The query that [`read_sequence`] runs.
-pub(crate) const READ_SEQUENCE: &str =
-    "/*lockstep*/ SELECT rowid, name, seq, CAST(seq AS INTEGER) = 9223372036854775807 FROM main.sqlite_sequence";
+pub(crate) const READ_SEQUENCE: &str = "/*lockstep*/ SELECT rowid, name, seq, CAST(seq AS INTEGER) = 9223372036854775807 \
+     OR rowid = 9223372036854775807 FROM main.sqlite_sequence";
 
 /// Reads `sqlite_sequence` with a prepared [`READ_SEQUENCE`].
 ///

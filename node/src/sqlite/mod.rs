@@ -12,16 +12,23 @@
 //! Not pinned: floating-point results are those of one build for one architecture.
 
 mod authorizer;
-mod clock_vfs;
+mod budget;
 pub mod copy;
 pub mod database;
 pub mod digest;
 pub mod dump;
 mod functions;
+pub(crate) mod inspector;
+pub mod integrity;
+pub mod limits;
 mod random;
 pub mod reader;
+pub(crate) mod rewrite;
 pub(crate) mod schema;
+mod text;
 mod tracker;
+mod vfs;
+mod views;
 
 use serde::{Deserialize, Serialize};
 

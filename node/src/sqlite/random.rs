@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Error, ffi};
+
+use super::functions::{longest, too_big};
 
 /// Where a connection's random numbers come from.
 #[derive(Clone, Debug)]
@@ -28,12 +29,10 @@ impl RandomSource {
         let numbers = source.clone();
         connection.create_scalar_function("random", 0, flags, move |_| Ok(numbers.integer()))?;
         let bytes = source.clone();
-        let longest = connection.limit(Limit::SQLITE_LIMIT_LENGTH)?;
         connection.create_scalar_function("randomblob", 1, flags, move |context| {
             let length = integer(context.get_raw(0)).max(1);
-            if length > i64::from(longest) {
-                let message = "string or blob too big".to_owned();
-                return Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), Some(message)));
+            if length > longest(context)? as i64 {
+                return Err(too_big());
             }
             Ok(bytes.blob(length as usize))
         })?;

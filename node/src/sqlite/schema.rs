@@ -1,6 +1,9 @@
-//! The shape of tables, and what a user's schema may not contain.
+//! The shape of tables.
+//!
+//! Nothing in here resolves a name that a user could have defined: tables are named with their schema, and what SQLite tells
+//! of a table is asked for by PRAGMA statements, not by the functions of the same names, which a view may hide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
@@ -67,137 +70,110 @@ pub fn is_hashed(name: &str) -> bool {
 }
 
 fn shapes(connection: &Connection, is_wanted: impl Fn(&str) -> bool) -> rusqlite::Result<Vec<TableShape>> {
-    let mut tables = names(connection)?;
-    tables.retain(|(name, _)| is_wanted(name));
-    tables.into_iter().map(|(name, without_rowid)| shape(connection, name, without_rowid)).collect()
+    let mut names = names(connection)?;
+    names.retain(|name| is_wanted(name));
+    let hidden =
+        |name: &str| rusqlite::Error::InvalidColumnName(format!("{name}: rowid, oid and _rowid_ are all columns"));
+    names.into_iter().map(|name| shape(connection, name.clone())?.ok_or_else(|| hidden(&name))).collect()
 }
 
-/// Finds in a schema what the authorizer cannot see. A table's definition says all that is looked for, so each is looked at
-/// once.
-#[derive(Debug, Default)]
-pub struct Inspector {
-    /// The definitions of tables that are fine.
-    fine: BTreeSet<String>,
-}
-
-impl Inspector {
-    /// Why the schema, as a user's statement just left it, is refused; `None` if it is fine.
-    ///
-    /// # Errors
-    /// What SQLite reports.
-    pub fn refusal(&mut self, connection: &Connection, internal: &[&str]) -> rusqlite::Result<Option<String>> {
-        let definitions = definitions(connection)?;
-        if definitions.values().all(|definition| self.fine.contains(definition)) {
-            return Ok(None);
-        }
-        for (table, without_rowid) in names(connection)? {
-            if definitions.get(&table).is_some_and(|definition| self.fine.contains(definition)) {
-                continue;
-            }
-            let refusal = table_refusal(connection, &table, without_rowid, internal)?;
-            if refusal.is_some() {
-                return Ok(refusal);
-            }
-        }
-        self.fine = definitions.into_values().collect();
-        Ok(None)
-    }
-}
-
-fn table_refusal(
-    connection: &Connection,
-    table: &str,
-    without_rowid: bool,
-    internal: &[&str],
-) -> rusqlite::Result<Option<String>> {
-    if is_internal(table) {
-        let refused = format!("{table} is refused: names that begin with _lockstep_ are Lockstep's own");
-        return Ok((!internal.contains(&table)).then_some(refused));
-    }
-    let columns = columns(connection, table)?;
-    if let Some(name) = random_name(columns.iter().map(|column| column.name.as_str())) {
-        return Ok(Some(random_name_refusal(name)));
-    }
-    if !without_rowid && rowid_name(&columns).is_none() {
-        let message = "hides all three names of its rowid; leave one of rowid, oid and _rowid_ free";
-        return Ok(Some(format!("table {table} is refused: it {message}")));
-    }
-    let parents = parents(connection, table)?;
-    let parent = parents.iter().find(|parent| is_internal(parent));
-    Ok(parent
-        .map(|parent| format!("a foreign key to {parent} is refused: Lockstep keeps its own state under that name")))
-}
-
-/// The first name that SQLite made unique with a number of its process-wide generator: it appends `:1` to `:4` to equal
-/// names of a subquery's columns, and random numbers from there on.
+/// The first name that SQLite made unique with a number of its process-wide generator. It appends `:1` to `:4` to equal names of
+/// a subquery's columns, after removing such a number, and random numbers only when all four are taken.
 pub fn random_name<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    names.clone().find(|name| {
-        let Some((base, suffix)) = name.rsplit_once(':') else { return false };
-        suffix.parse::<u32>().is_ok_and(|number| number > 4)
-            && names.clone().any(|other| other.eq_ignore_ascii_case(base))
-    })
+    let drawn =
+        |name: &&str| numbered(name).is_some_and(|(_, number)| number.parse::<u32>().is_ok_and(|number| number > 4));
+    if !names.clone().any(|name| drawn(&name)) {
+        return None;
+    }
+    let lower: BTreeSet<String> = names.clone().map(str::to_ascii_lowercase).collect();
+    let is_taken =
+        |base: &str| (1..=4).all(|number| lower.contains(&format!("{}:{number}", base.to_ascii_lowercase())));
+    names.into_iter().filter(drawn).find(|name| numbered(name).is_some_and(|(base, _)| is_taken(base)))
+}
+
+/// A name without the number at its end, and the number.
+fn numbered(name: &str) -> Option<(&str, &str)> {
+    let (base, number) = name.rsplit_once(':')?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some((base, number))
 }
 
 /// What to say of a name that [`random_name`] found.
 pub fn random_name_refusal(name: &str) -> String {
     let base = name.rsplit_once(':').map_or(name, |(base, _)| base);
     format!(
-        "more than five columns named {base} are refused: SQLite tells them apart by random numbers; give each a name of its \
-         own with AS"
+        "the columns named {base} are refused: where more than five are equal but for a number at their end, SQLite tells them \
+         apart by random numbers; give each a name of its own with AS"
     )
 }
 
-struct Column {
-    name: String,
-    /// Its place in the primary key from 1, or 0.
-    primary: usize,
-    is_virtual: bool,
+/// A column of a table.
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// It is computed whenever it is read.
+    pub is_virtual: bool,
 }
 
-fn shape(connection: &Connection, name: String, without_rowid: bool) -> rusqlite::Result<TableShape> {
+/// The shape of a table; `None` if its columns hide all names of its rowid.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn shape(connection: &Connection, name: String) -> rusqlite::Result<Option<TableShape>> {
     let mut columns = columns(connection, &name)?;
-    let key = if without_rowid {
-        let mut primary = columns.iter().filter(|column| column.primary > 0).collect::<Vec<_>>();
-        primary.sort_by_key(|column| column.primary);
-        Key::Primary(primary.into_iter().map(|column| column.name.clone()).collect())
-    } else {
-        let hidden = || rusqlite::Error::InvalidColumnName(format!("{name}: rowid, oid and _rowid_ are all columns"));
-        Key::Rowid(rowid_name(&columns).ok_or_else(hidden)?)
+    let primary = primary_without_rowid(connection, &name)?;
+    let key = match primary.is_empty() {
+        true => rowid_name(&columns).map(Key::Rowid),
+        false => Some(Key::Primary(primary)),
     };
     columns.retain(|column| !column.is_virtual);
-    Ok(TableShape { name, columns: columns.into_iter().map(|column| column.name).collect(), key })
+    let columns = columns.into_iter().map(|column| column.name).collect();
+    Ok(key.map(|key| TableShape { name, columns, key }))
 }
 
-/// The definition of every table by the table's name.
-fn definitions(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
-    let sql = "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND sql IS NOT NULL";
-    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-}
-
-/// Every ordinary table with whether it is `WITHOUT ROWID`, by name.
-fn names(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
-    let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
+/// The names of all ordinary tables, in their order.
+fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %' \
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
-    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
+/// The columns of a table.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
     const VIRTUAL: i64 = 2;
-    let mut statement =
-        connection.prepare("SELECT name, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid")?;
+    let mut statement = connection.prepare(&format!("PRAGMA main.table_xinfo({})", quote(table)))?;
     let column = |row: &rusqlite::Row<'_>| {
-        Ok(Column {
-            name: row.get(0)?,
-            primary: row.get::<_, u32>(1)? as usize,
-            is_virtual: row.get::<_, i64>(2)? == VIRTUAL,
-        })
+        Ok(Column { name: row.get("name")?, is_virtual: row.get::<_, i64>("hidden")? == VIRTUAL })
     };
-    statement.query_map([table], column)?.collect()
+    statement.query_map([], column)?.collect()
 }
 
-fn parents(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?1, 'main')")?;
-    statement.query_map([table], |row| row.get(0))?.collect()
+/// The default of each column that has one, as SQL.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn defaults(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA main.table_xinfo({})", quote(table)))?;
+    let defaults = statement.query_map([], |row| row.get::<_, Option<String>>("dflt_value"))?;
+    defaults.filter_map(Result::transpose).collect()
+}
+
+/// The columns of the primary key of a table `WITHOUT ROWID`, in their order; none of another one. That is how SQLite tells the
+/// two apart (<https://sqlite.org/pragma.html#pragma_index_info>).
+fn primary_without_rowid(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA main.index_info({})", quote(table)))?;
+    statement.query_map([], |row| row.get("name"))?.collect()
+}
+
+/// The tables that a table's foreign keys refer to.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn parents(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("PRAGMA main.foreign_key_list({})", quote(table)))?;
+    statement.query_map([], |row| row.get("table"))?.collect()
 }
 
 fn rowid_name(columns: &[Column]) -> Option<&'static str> {
@@ -209,6 +185,22 @@ fn list(columns: &[String]) -> String {
     columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ")
 }
 
-fn quote(name: &str) -> String {
+/// A name as SQL writes it.
+pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_name_is_one_after_all_four_numbers_are_taken() {
+        let found = |names: &[&'static str]| random_name(names.iter().copied());
+        assert_eq!(found(&["time", "time:30"]), None);
+        assert_eq!(found(&["a", "a:1", "a:2", "a:3", "a:4"]), None);
+        assert_eq!(found(&["a", "A:1", "a:2", "a:3", "a:4", "a:3983604339"]), Some("a:3983604339"));
+        assert_eq!(found(&["x:1", "x:2", "x:3", "x:4", "x:77"]), Some("x:77"), "the base itself need not be there");
+        assert_eq!(found(&["b:9", "x:1", "x:2", "x:3", "x:4"]), None);
+    }
 }

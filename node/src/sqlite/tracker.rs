@@ -14,6 +14,9 @@ use super::schema;
 ///
 /// Work that SQLite undoes is not subtracted again: whoever rolls back sets [`Tracker::rows`] back as well. A tracker must
 /// be dropped after its connection.
+///
+/// **Invariant:** no row is shorter than its table. SQLite hands out the default of a column that a row lacks as it is
+/// written, while a scan sees it as it is stored; so whoever adds a column rewrites the rows (`rewrite`).
 #[derive(Debug)]
 pub struct Tracker(Box<State>);
 
@@ -21,6 +24,8 @@ pub struct Tracker(Box<State>);
 struct State {
     rows: Cell<u128>,
     largest_rowid: Cell<bool>,
+    /// The code with which a changed row could not be read.
+    failure: Cell<c_int>,
     row_hash: RefCell<RowHash>,
 }
 
@@ -50,11 +55,22 @@ impl Tracker {
     pub fn take_largest_rowid(&self) -> bool {
         self.0.largest_rowid.take()
     }
+
+    /// SQLite's code if it did not hand out a row that changed since the last call: the sum over all rows is not known then.
+    pub fn take_failure(&self) -> Option<i32> {
+        Some(self.0.failure.take()).filter(|code| *code != ffi::SQLITE_OK)
+    }
 }
 
 impl State {
     fn add(&self, hash: u128) {
         self.rows.set(self.rows.get().wrapping_add(hash));
+    }
+
+    fn heard(&self, code: c_int) {
+        if code != ffi::SQLITE_OK {
+            self.failure.set(code);
+        }
     }
 }
 
@@ -71,18 +87,24 @@ unsafe extern "C" fn on_change(
     let state = unsafe { &*context.cast::<State>() };
     // SAFETY: SQLite passes NUL-terminated names that live as long as this call.
     let (database, table) = unsafe { (CStr::from_ptr(database), CStr::from_ptr(table)) };
-    if database != c"main" || !is_hashed(table) {
+    if database != c"main" {
+        return;
+    }
+    // Also in sqlite_sequence, which is a table like any other to whoever writes it by hand.
+    if operation != ffi::SQLITE_DELETE {
+        state.largest_rowid.set(state.largest_rowid.get() || new_key == i64::MAX);
+    }
+    if !is_hashed(table) {
         return;
     }
     let table = table.to_bytes();
     let mut row_hash = state.row_hash.borrow_mut();
     if operation != ffi::SQLITE_INSERT {
-        hash_row(&mut row_hash, table, old_key, connection, ffi::sqlite3_preupdate_old);
+        state.heard(hash_row(&mut row_hash, table, old_key, connection, ffi::sqlite3_preupdate_old));
         state.add(row_hash.finish().wrapping_neg());
     }
     if operation != ffi::SQLITE_DELETE {
-        state.largest_rowid.set(state.largest_rowid.get() || new_key == i64::MAX);
-        hash_row(&mut row_hash, table, new_key, connection, ffi::sqlite3_preupdate_new);
+        state.heard(hash_row(&mut row_hash, table, new_key, connection, ffi::sqlite3_preupdate_new));
         state.add(row_hash.finish());
     }
 }
@@ -95,7 +117,8 @@ fn is_hashed(table: &CStr) -> bool {
 
 type GetColumn = unsafe extern "C" fn(*mut ffi::sqlite3, c_int, *mut *mut ffi::sqlite3_value) -> c_int;
 
-fn hash_row(row_hash: &mut RowHash, table: &[u8], key: i64, connection: *mut ffi::sqlite3, get: GetColumn) {
+/// Hashes a row. Returns SQLite's code if it does not hand out a value of it.
+fn hash_row(row_hash: &mut RowHash, table: &[u8], key: i64, connection: *mut ffi::sqlite3, get: GetColumn) -> c_int {
     row_hash.begin(table, key);
     // SAFETY: we are inside the hook of this connection.
     let columns = unsafe { ffi::sqlite3_preupdate_count(connection) };
@@ -103,12 +126,16 @@ fn hash_row(row_hash: &mut RowHash, table: &[u8], key: i64, connection: *mut ffi
         let mut value = null_mut();
         // SAFETY: inside the hook, for an operation that has this row; the column is in range.
         let code = unsafe { get(connection, column, &mut value) };
-        // A virtual generated column is counted but has no stored value: SQLite answers SQLITE_RANGE.
-        if code == ffi::SQLITE_OK && !value.is_null() {
+        match code {
+            ffi::SQLITE_OK if value.is_null() => return ffi::SQLITE_NOMEM,
             // SAFETY: SQLite just returned the value; it stays valid while the hook runs.
-            row_hash.push(unsafe { value_ref(value) });
+            ffi::SQLITE_OK => row_hash.push(unsafe { value_ref(value) }),
+            // A virtual generated column is counted but has no stored value.
+            ffi::SQLITE_RANGE => {}
+            code => return code,
         }
     }
+    ffi::SQLITE_OK
 }
 
 /// # Safety

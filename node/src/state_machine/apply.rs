@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::execute::{self, RESULT_BYTES_MAX};
-use super::fatal::{Failure, Fatal, refused, shortened};
+use super::execute::{self, Meter, RESULT_BYTES_MAX};
+use super::fatal::{Failure, Fatal, fitted, refused, used_up};
 use super::sessions::{self, Admission};
 use super::{Command, DecodeError, Registration, State, StateMachine, has_sequence, schema_version, store};
 use crate::api::{Reply, SessionError, SqlError, Statement, StatementResult};
-use crate::raft::{Entry, EntryKind, Position, Rule, Rules};
+use crate::raft::{Configuration, Entry, EntryKind, Position, Rule, Rules};
+use crate::sqlite::limits::Limits;
 use crate::sqlite::{Digest, digest};
 
 /// What applying an entry did.
@@ -43,17 +44,28 @@ enum Asked {
     Register(Registration),
 }
 
-/// A statement among those that are applied together: the entry's place and its own place in the entry, from 0.
-type Place = (usize, usize);
+/// Statements of one entry that ended the transaction they ran in, and with it the work of all before them, by their place in
+/// the entry: `INSERT OR ROLLBACK`, `RAISE(ROLLBACK)`, a write that used up its budget. Nothing shows that before they run, so
+/// each is found out once, and then left out.
+#[derive(Clone, Debug, Default)]
+struct Losses(BTreeMap<usize, Loss>);
 
-/// Statements that end the transaction they run in, and with it the work of all before them: `INSERT OR ROLLBACK` and
-/// `RAISE(ROLLBACK)`. Nothing shows that before they run, so they are found out one by one and then left out.
-type Breakers = BTreeMap<Place, SqlError>;
+/// What such a statement came to.
+#[derive(Clone, Debug)]
+struct Loss {
+    error: SqlError,
+    /// Instructions that it took.
+    steps: u64,
+}
+
+/// Maximum number of statements of one entry that may end the transaction. Each makes what comes before it run once more, so
+/// what comes after the last fails.
+const LOSSES_MAX: usize = 4;
 
 /// Why an attempt to apply entries ended early.
 enum Interruption {
-    /// A statement ended the transaction.
-    Lost(Place, SqlError),
+    /// The statement at this place of its entry ended the transaction.
+    Lost(usize, Loss),
     Fatal(Fatal),
 }
 
@@ -64,11 +76,12 @@ impl From<Fatal> for Interruption {
 }
 
 impl<R: Rules> StateMachine<R> {
-    /// Applies entries in one transaction, which is committed when this returns. The entries must follow
-    /// [`StateMachine::applied`] without a gap.
+    /// Applies entries, all in one transaction unless one of them ends it: then each in its own. What is returned is committed.
+    /// The entries must follow [`StateMachine::applied`] without a gap.
     ///
     /// # Errors
-    /// [`Fatal`]. Nothing was applied, and the state machine must not be used again.
+    /// [`Fatal`]. A part of the entries may be applied, as the database says when it is opened again; the state machine must
+    /// not be used any more.
     pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, Fatal> {
         let mut expected = self.state.applied.index;
         for entry in entries {
@@ -80,14 +93,27 @@ impl<R: Rules> StateMachine<R> {
         }
         let asked = entries.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
         let before = self.state;
-        let mut breakers = Breakers::new();
+        match self.attempt(entries, &asked, &Losses::default()) {
+            Ok(applied) => Ok(applied),
+            Err(Interruption::Fatal(fatal)) => Err(fatal),
+            Err(Interruption::Lost(..)) => {
+                self.restore(before)?;
+                entries.iter().zip(&asked).map(|(entry, asked)| self.apply_alone(entry, asked)).collect()
+            }
+        }
+    }
+
+    /// Applies an entry in a transaction of its own, leaving out what was found to end it.
+    fn apply_alone(&mut self, entry: &Entry, asked: &Option<Asked>) -> Result<Applied, Fatal> {
+        let before = self.state;
+        let mut losses = Losses::default();
         loop {
-            match self.attempt(entries, &asked, &breakers) {
-                Ok(applied) => return Ok(applied),
+            match self.attempt(std::slice::from_ref(entry), std::slice::from_ref(asked), &losses) {
+                Ok(mut applied) => return Ok(applied.remove(0)),
                 Err(Interruption::Fatal(fatal)) => return Err(fatal),
-                Err(Interruption::Lost(place, error)) => {
-                    self.restore(before);
-                    let known = breakers.insert(place, error);
+                Err(Interruption::Lost(place, loss)) => {
+                    self.restore(before)?;
+                    let known = losses.0.insert(place, loss);
                     assert!(known.is_none(), "a statement that is left out cannot end the transaction");
                 }
             }
@@ -98,15 +124,16 @@ impl<R: Rules> StateMachine<R> {
         &mut self,
         entries: &[Entry],
         asked: &[Option<Asked>],
-        breakers: &Breakers,
+        losses: &Losses,
     ) -> Result<Vec<Applied>, Interruption> {
         self.begin()?;
         let mut applied = Vec::with_capacity(entries.len());
-        for (place, (entry, asked)) in entries.iter().zip(asked).enumerate() {
+        for (entry, asked) in entries.iter().zip(asked) {
             let mut removed_sessions = false;
             let reply = match asked {
                 Some(Asked::Execute(command)) => {
-                    let unit = Unit::new(place, entries.len() == 1, command, breakers);
+                    let meter = Meter { bytes: RESULT_BYTES_MAX, steps: self.state.limits.entry_steps };
+                    let unit = Unit::new(entries.len() == 1, command, losses, meter);
                     Some(self.execute_once(entry.position(), command, unit)?)
                 }
                 Some(Asked::Register(registration)) => {
@@ -118,6 +145,9 @@ impl<R: Rules> StateMachine<R> {
             if entry.kind == EntryKind::Configuration {
                 let saved = store::save_membership(&self.database, entry.index, &entry.payload);
                 saved.map_err(Fatal::own("storing the membership"))?;
+                let unreadable = |reason| Fatal::Entry { position: entry.position(), reason };
+                self.state.limits = limits(&entry.payload).map_err(unreadable)?;
+                self.database.set_limits(self.state.limits);
             }
             self.refresh_sums()?;
             self.state.applied = entry.position();
@@ -207,7 +237,7 @@ impl<R: Rules> StateMachine<R> {
             }
         }
         if !succeeded {
-            self.restore(before);
+            self.restore(before)?;
         }
         Ok(())
     }
@@ -215,17 +245,19 @@ impl<R: Rules> StateMachine<R> {
     /// Runs statements up to the first that fails, and says whether all succeeded.
     fn run_statements(&mut self, unit: &mut Unit<'_>, statements: &[Statement]) -> Result<bool, Interruption> {
         for statement in statements {
-            let place = (unit.place, unit.results.len());
-            let result = match unit.breakers.get(&place) {
-                Some(error) => Err(error.clone()),
+            let place = unit.results.len();
+            let steps = unit.meter.steps;
+            let result = match unit.losses.outcome(place, &mut unit.meter) {
+                Some(error) => Err(error),
                 None => self.run_statement(unit, statement)?,
             };
             if self.database.connection().is_autocommit() {
                 let error = result.expect_err("a statement that succeeds leaves the transaction open");
-                return Err(Interruption::Lost(place, error));
+                let loss = Loss { error, steps: steps - unit.meter.steps };
+                return Err(Interruption::Lost(place, loss));
             }
             let failed = result.is_err();
-            unit.results.push(result.map_err(shortened));
+            unit.results.push(result.map_err(|error| fitted(error, &mut unit.meter.bytes)));
             if failed {
                 return Ok(false);
             }
@@ -234,13 +266,16 @@ impl<R: Rules> StateMachine<R> {
     }
 
     fn run_statement(&mut self, unit: &mut Unit<'_>, statement: &Statement) -> Result<StatementResult, Fatal> {
-        let done = match execute::run(&self.database, statement, unit.read_only, &mut unit.budget) {
+        if unit.meter.is_used_up() {
+            return Ok(Err(used_up(&self.state.limits)));
+        }
+        let done = match execute::run(&self.database, statement, unit.read_only, &mut unit.meter) {
             Ok(done) => done,
             Err(Failure::Sql(error)) => return Ok(Err(error)),
             Err(Failure::Fatal(fatal)) => return Err(fatal),
         };
         if done.wrote {
-            let refusal = self.follow(done.schema).map_err(Fatal::own("following a statement"))?;
+            let refusal = self.follow(done.schema, &mut unit.meter).map_err(Fatal::own("following a statement"))?;
             if let Some(message) = refusal {
                 return Ok(Err(refused(message)));
             }
@@ -249,7 +284,7 @@ impl<R: Rules> StateMachine<R> {
     }
 
     /// Brings the state up to date after a statement that wrote. Returns why what it wrote is refused, if it is.
-    fn follow(&mut self, schema: bool) -> rusqlite::Result<Option<String>> {
+    fn follow(&mut self, schema: bool, meter: &mut Meter) -> rusqlite::Result<Option<String>> {
         let state = &mut self.state;
         state.sums.rows = self.database.tracker().rows();
         if schema {
@@ -257,7 +292,10 @@ impl<R: Rules> StateMachine<R> {
             state.stale |= version != state.schema_version;
             state.schema_version = version;
             state.has_sequence = has_sequence(&self.database)?;
-            let refusal = self.inspector.refusal(self.database.connection(), store::TABLES)?;
+            self.database.read_views()?;
+            let (refusal, looked_at) = self.inspector.refusal(&self.database, store::TABLES)?;
+            // The node's own work grows with the schema, each time that it changes.
+            meter.steps = meter.steps.saturating_sub(looked_at as u64 * STEPS_AN_OBJECT);
             if refusal.is_some() {
                 return Ok(refusal);
             }
@@ -267,7 +305,7 @@ impl<R: Rules> StateMachine<R> {
             let mut statement = self.database.own(digest::READ_SEQUENCE)?;
             let sequence = digest::read_sequence(&mut statement)?;
             state.sums.sequence = sequence.sum;
-            return Ok(sequence.exhausted.then(|| EXHAUSTED.to_owned()));
+            return Ok(sequence.exhausted.then(|| LARGEST.to_owned()));
         }
         Ok(None)
     }
@@ -285,12 +323,15 @@ impl<R: Rules> StateMachine<R> {
     }
 
     /// Sets the state back to what it was, as the database was.
-    fn restore(&mut self, before: State) {
+    fn restore(&mut self, before: State) -> Result<(), Fatal> {
         if self.state.schema_version != before.schema_version {
             self.database.connection().flush_prepared_statement_cache();
+            self.database.read_views().map_err(Fatal::own("reading the views"))?;
         }
         self.state = before;
         self.database.tracker().set_rows(before.sums.rows);
+        self.database.set_limits(before.limits);
+        Ok(())
     }
 
     fn begin(&self) -> Result<(), Fatal> {
@@ -304,38 +345,62 @@ impl<R: Rules> StateMachine<R> {
 
 /// What the units of one entry share.
 struct Unit<'a> {
-    /// The entry's place among those applied together.
-    place: usize,
     read_only: bool,
     /// Whether the transaction holds nothing but this one unit: it needs no savepoint then.
     alone: bool,
-    breakers: &'a Breakers,
-    /// Bytes that further results may take.
-    budget: usize,
+    losses: &'a Losses,
+    /// What further statements may use.
+    meter: Meter,
     results: Vec<StatementResult>,
 }
 
 impl<'a> Unit<'a> {
-    /// Of the entry at a place. `alone` says that the transaction holds no other entry.
-    fn new(place: usize, alone: bool, command: &Command, breakers: &'a Breakers) -> Unit<'a> {
+    /// Of an entry. `alone` says that the transaction holds no other one.
+    fn new(alone: bool, command: &Command, losses: &'a Losses, meter: Meter) -> Unit<'a> {
         Unit {
-            place,
             read_only: command.read_only,
             alone: alone && unit_size(command) >= command.batch.statements.len(),
-            breakers,
-            budget: RESULT_BYTES_MAX,
+            losses,
+            meter,
             results: Vec::new(),
         }
     }
 }
+
+impl Losses {
+    /// What the statement at a place comes to without being executed, if it is not to be.
+    fn outcome(&self, place: usize, meter: &mut Meter) -> Option<SqlError> {
+        if let Some(Loss { error, steps }) = self.0.get(&place) {
+            meter.steps = meter.steps.saturating_sub(*steps);
+            return Some(error.clone());
+        }
+        let (last, _) = self.0.last_key_value()?;
+        (self.0.len() >= LOSSES_MAX && place > *last).then(|| refused(GIVEN_UP))
+    }
+}
+
+const GIVEN_UP: &str = "not executed: too many statements before it ended the transaction (OR ROLLBACK, RAISE(ROLLBACK), or too \
+                        long a write); send them one by one, or use OR ABORT";
 
 /// How many of a command's statements succeed or fail as one.
 fn unit_size(command: &Command) -> usize {
     if command.batch.atomic { command.batch.statements.len() } else { 1 }
 }
 
-const EXHAUSTED: &str =
-    "a counter of 9223372036854775807 in sqlite_sequence is refused: no row could be inserted after it";
+const LARGEST: &str = "a counter or a rowid of 9223372036854775807 in sqlite_sequence is refused: no row could be inserted after \
+                       it, or only one with a random rowid";
+
+/// What looking at one object of the schema costs, in SQLite's instructions.
+const STEPS_AN_OBJECT: u64 = 50;
+
+/// What statements may cost, as the entry of a configuration says.
+pub(super) fn limits(payload: &[u8]) -> Result<Limits, String> {
+    let configuration = Configuration::decode(payload).map_err(|error| error.to_string())?;
+    match configuration.settings.is_empty() {
+        true => Ok(Limits::default()),
+        false => Limits::decode(&configuration.settings).map_err(|error| error.to_string()),
+    }
+}
 
 fn decode(entry: &Entry) -> Result<Option<Asked>, Fatal> {
     let unreadable = |error: DecodeError| Fatal::Entry { position: entry.position(), reason: error.to_string() };

@@ -14,7 +14,7 @@ use crate::host::SqliteVfs;
 use crate::raft::{Index, Position};
 use crate::sqlite::copy::Backup;
 pub use crate::sqlite::copy::Progress;
-use crate::sqlite::{Digest, digest};
+use crate::sqlite::{Digest, digest, integrity};
 
 /// A copy in the making. Dropping it leaves a file that is of no use unless all was copied.
 ///
@@ -134,13 +134,9 @@ pub struct Verified {
 pub fn verify_copy(vfs: &SqliteVfs, file: &str) -> Result<Verified, Fatal> {
     let failed = |reason: String| Fatal::Open { file: file.to_owned(), reason };
     let connection = open_immutable(vfs, file).map_err(|error| failed(error.to_string()))?;
-    // CHECK constraints are left out, as SQLite does for a file that it cannot write to: one that draws a random number
-    // held when its row was written, and need not hold any more.
-    let check: String = connection
-        .query_row("PRAGMA main.quick_check(1)", [], |row| row.get(0))
-        .map_err(Fatal::own("checking the pages of a copy"))?;
-    if check != "ok" {
-        return Err(failed(format!("its pages are damaged: {check}")));
+    let damage = integrity::damage(&connection).map_err(Fatal::own("checking the pages of a copy"))?;
+    if let Some(damage) = damage {
+        return Err(failed(format!("its pages are damaged: {damage}")));
     }
     let stored = load(&connection, file)?;
     let found = digest::scan(&connection).map_err(Fatal::own("reading all tables of a copy"))?;

@@ -1,16 +1,35 @@
 //! One statement of a user's: checked, bound, stepped, and its result collected.
 
-use bytes::Bytes;
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, ffi};
+use std::collections::BTreeMap;
 
-use super::fatal::{Failure, Fatal};
+use bytes::Bytes;
+use rusqlite::CachedStatement;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+
+use super::fatal::{Failure, Fatal, Judge};
 use crate::api::{Parameters, Rows, Statement, Value};
-use crate::sqlite::database::{Database, MARK, Seen};
-use crate::sqlite::schema;
+use crate::sqlite::database::{Database, MARK, Unfit};
+use crate::sqlite::limits::LOOK_EVERY;
+use crate::sqlite::{rewrite, schema};
 
 /// The most that the names and values of one entry's results may take together, in bytes.
 pub const RESULT_BYTES_MAX: usize = 1 << 20;
+
+/// What an entry, or a read, may still use.
+#[derive(Clone, Copy, Debug)]
+pub struct Meter {
+    /// Bytes of results, errors included.
+    pub bytes: usize,
+    /// Instructions of SQLite's virtual machine.
+    pub steps: u64,
+}
+
+impl Meter {
+    /// Whether nothing is left for another statement.
+    pub fn is_used_up(&self) -> bool {
+        self.steps < u64::from(LOOK_EVERY)
+    }
+}
 
 /// What a statement did.
 #[derive(Debug)]
@@ -23,41 +42,70 @@ pub struct Done {
     pub schema: bool,
 }
 
-/// Runs a statement. `budget` is how many bytes its result may take; it is lowered by what it took.
+/// Runs a statement. The meter is lowered by what it took.
 ///
 /// # Errors
 /// [`Failure`]. The statement may have left effects behind, and may even have ended the transaction.
-pub fn run(database: &Database, statement: &Statement, read_only: bool, budget: &mut usize) -> Result<Done, Failure> {
+pub fn run(database: &Database, statement: &Statement, read_only: bool, meter: &mut Meter) -> Result<Done, Failure> {
     check_text(&statement.sql)?;
     database.tracker().take_largest_rowid();
-    let changes = database.connection().total_changes();
-    let (prepared, seen) = database.as_user(&Seen::default(), |connection| connection.prepare_cached(&statement.sql));
-    let mut prepared = prepared.map_err(|error| explained(Failure::of_user(error), seen.refusal.clone()))?;
+    let (connection, judge) = (database.connection(), Judge::new(database));
+    let changes = connection.total_changes();
+
+    // Prepare. What was refused says more than SQLite's "not authorized".
+    let (prepared, seen) = database.prepare(&statement.sql);
+    let mut prepared = prepared.map_err(|unfit| match unfit {
+        Unfit::Refused(refusal) => Failure::refused(refusal),
+        Unfit::Sqlite(error) => explained(judge.failure(error), seen.refusal.clone()),
+    })?;
     if let Err(failure) = check(&prepared, read_only) {
         // Not kept: if it changes the schema, the authorizer must see it again before it ever runs.
         prepared.discard();
         return Err(failure);
     }
-    let (result, seen_later) = database.as_user(&seen, |_| {
-        bind(&mut prepared, &statement.parameters)?;
-        collect(&mut prepared, budget)
+    let altered = seen.alters.as_deref().map(|table| (table, rewrite::stored_columns(connection, table)));
+
+    // Execute.
+    let (result, seen_later) = database.step(&mut prepared, &seen, &mut meter.steps, |prepared| {
+        bind(prepared, &statement.parameters, &judge)?;
+        collect(prepared, &mut meter.bytes, &judge)
     });
     let wrote = !prepared.readonly();
     let schema = seen.schema || seen_later.schema;
-    drop(prepared);
+    database.keep(prepared, &seen);
     if schema {
         // What was prepared before is prepared anew, so that an error comes at the same point whether cached or not; and
         // the authorizer sees this statement the next time as well.
-        database.connection().flush_prepared_statement_cache();
+        connection.flush_prepared_statement_cache();
     }
-    let result = if database.tracker().take_largest_rowid() { refuse_largest_rowid(result) } else { result };
+
+    // Look at what it did.
+    if let Some(code) = database.tracker().take_failure() {
+        let message = "SQLite did not hand out a row that it changed".to_owned();
+        return Err(Failure::Fatal(Fatal::Sqlite { doing: "following the rows", code, message }));
+    }
+    // Whatever else is wrong: a counter that is exhausted reports a full disk.
+    if database.tracker().take_largest_rowid() && !matches!(result, Err(Failure::Fatal(_))) {
+        return Err(Failure::refused(LARGEST_ROWID));
+    }
     let mut rows = result.map_err(|failure| explained(failure, seen_later.refusal))?;
-    // SQLite keeps its counter when a statement is not of a kind that changes rows, `DROP TABLE IF EXISTS` for instance.
-    if wrote && !schema && database.connection().total_changes() != changes {
-        rows.rows_affected = database.connection().changes();
+    if let Some((table, before)) = altered {
+        let completed = before.and_then(|before| rewrite::complete_rows(connection, table, &before));
+        let rows = completed.map_err(|error| not_completed(table, judge.failure(error)))?;
+        meter.steps = meter.steps.saturating_sub(rows as u64 * STEPS_A_ROW);
+    }
+    match schema {
+        // SQLite names columns of its own there.
+        true => rows = Rows::default(),
+        // SQLite keeps its counter when a statement is not of a kind that changes rows, `DROP TABLE IF EXISTS` for instance.
+        false if wrote && connection.total_changes() != changes => rows.rows_affected = connection.changes(),
+        false => {}
     }
     Ok(Done { rows, wrote, schema })
 }
+
+/// What writing a row once more costs, in SQLite's instructions.
+const STEPS_A_ROW: u64 = 20;
 
 /// A refusal says more than SQLite's "not authorized".
 fn explained(failure: Failure, refusal: Option<String>) -> Failure {
@@ -67,19 +115,20 @@ fn explained(failure: Failure, refusal: Option<String>) -> Failure {
     }
 }
 
-/// The result of a statement that gave a row the largest rowid. An AUTOINCREMENT table that goes on from there reports a
-/// full disk, on every replica.
-fn refuse_largest_rowid(result: Result<Rows, Failure>) -> Result<Rows, Failure> {
-    match result {
-        Err(Failure::Fatal(fatal)) if !matches!(fatal, Fatal::Sqlite { code: ffi::SQLITE_FULL, .. }) => {
-            Err(Failure::Fatal(fatal))
-        }
-        _ => Err(Failure::refused(LARGEST_ROWID)),
-    }
-}
-
 const LARGEST_ROWID: &str =
     "the rowid 9223372036854775807 is refused: after it SQLite draws rowids at random; use a smaller one";
+
+/// Rows that are there could not be given a new column.
+fn not_completed(table: &str, failure: Failure) -> Failure {
+    match failure {
+        Failure::Sql(error) => Failure::refused(format!(
+            "a column cannot be added to {table}, because a row that is there cannot be written again: {}; correct the rows \
+             first",
+            error.message
+        )),
+        fatal => fatal,
+    }
+}
 
 fn check_text(sql: &str) -> Result<(), Failure> {
     if sql.contains('\0') {
@@ -106,8 +155,11 @@ fn check(prepared: &CachedStatement<'_>, read_only: bool) -> Result<(), Failure>
     Ok(())
 }
 
-fn bind(prepared: &mut CachedStatement<'_>, parameters: &Parameters) -> Result<(), Failure> {
+fn bind(prepared: &mut CachedStatement<'_>, parameters: &Parameters, judge: &Judge<'_>) -> Result<(), Failure> {
     let count = prepared.parameter_count();
+    let bind_one = |prepared: &mut CachedStatement<'_>, place: usize, value: &Value| {
+        prepared.raw_bind_parameter(place, Bound(value)).map_err(|error| judge.failure(error))
+    };
     match parameters {
         Parameters::Positional(values) => {
             if values.len() != count {
@@ -116,34 +168,47 @@ fn bind(prepared: &mut CachedStatement<'_>, parameters: &Parameters) -> Result<(
             }
             values.iter().enumerate().try_for_each(|(place, value)| bind_one(prepared, place + 1, value))
         }
-        Parameters::Named(values) => bind_named(prepared, values),
+        Parameters::Named(values) => {
+            let places = places_by_name(prepared)?;
+            let mut missing: BTreeMap<&str, usize> = places.iter().map(|(name, place)| (&**name, *place)).collect();
+            for (name, value) in values {
+                match (missing.remove(&**name), places.contains_key(name)) {
+                    (Some(place), _) => bind_one(prepared, place, value)?,
+                    (None, true) => return Err(Failure::refused(format!("parameter {name} was given twice"))),
+                    (None, false) => {
+                        let names =
+                            places.keys().map(String::as_str).take(NAMES_SHOWN_MAX).collect::<Vec<_>>().join(", ");
+                        return Err(Failure::refused(format!(
+                            "the statement has no parameter {name}; it has: {names}"
+                        )));
+                    }
+                }
+            }
+            match missing.first_key_value() {
+                Some((name, _)) => Err(Failure::refused(format!("no value was given for parameter {name}"))),
+                None => Ok(()),
+            }
+        }
     }
 }
 
-fn bind_named(prepared: &mut CachedStatement<'_>, values: &[(String, Value)]) -> Result<(), Failure> {
-    let mut names = Vec::new();
+/// Maximum number of names of parameters that an error lists.
+const NAMES_SHOWN_MAX: usize = 20;
+
+/// The statement's parameters by their names.
+fn places_by_name(prepared: &CachedStatement<'_>) -> Result<BTreeMap<String, usize>, Failure> {
+    let mut places = BTreeMap::new();
     for place in 1..=prepared.parameter_count() {
-        match prepared.parameter_name(place).and_then(|name| name.strip_prefix([':', '@', '$'])) {
-            Some(name) => names.push(name.to_owned()),
-            None => return Err(Failure::refused(format!("parameter {place} has no name: give the values in order"))),
+        let Some(name) = prepared.parameter_name(place).and_then(|name| name.strip_prefix([':', '@', '$'])) else {
+            return Err(Failure::refused(format!("parameter {place} has no name: give the values in order")));
+        };
+        if let Some(other) = places.insert(name.to_owned(), place) {
+            return Err(Failure::refused(format!(
+                "parameters {other} and {place} are both called {name}, with different signs before it; rename one"
+            )));
         }
     }
-    if let Some((name, _)) = values.iter().find(|(name, _)| !names.contains(name)) {
-        return Err(Failure::refused(format!("the statement has no parameter {name}; it has: {}", names.join(", "))));
-    }
-    for (place, name) in names.iter().enumerate() {
-        let mut given = values.iter().filter(|(given, _)| given == name);
-        match (given.next(), given.next()) {
-            (Some((_, value)), None) => bind_one(prepared, place + 1, value)?,
-            (None, _) => return Err(Failure::refused(format!("no value was given for parameter {name}"))),
-            (Some(_), Some(_)) => return Err(Failure::refused(format!("parameter {name} was given twice"))),
-        }
-    }
-    Ok(())
-}
-
-fn bind_one(prepared: &mut CachedStatement<'_>, place: usize, value: &Value) -> Result<(), Failure> {
-    prepared.raw_bind_parameter(place, Bound(value)).map_err(Failure::of_user)
+    Ok(places)
 }
 
 /// A value as SQLite takes it.
@@ -161,24 +226,39 @@ impl ToSql for Bound<'_> {
     }
 }
 
-fn collect(prepared: &mut CachedStatement<'_>, budget: &mut usize) -> Result<Rows, Failure> {
-    let columns = prepared.column_names().map(str::to_owned).collect::<Vec<_>>();
-    if let Some(name) = schema::random_name(columns.iter().map(String::as_str)) {
-        return Err(Failure::refused(schema::random_name_refusal(name)));
-    }
-    let names = columns.iter().map(|name| 8 + name.len()).sum::<usize>();
-    *budget = budget.checked_sub(names).ok_or_else(too_large)?;
+fn collect(prepared: &mut CachedStatement<'_>, budget: &mut usize, judge: &Judge<'_>) -> Result<Rows, Failure> {
+    let mut columns = None;
     let mut collected = Vec::new();
     let mut rows = prepared.raw_query();
-    while let Some(row) = rows.next().map_err(Failure::of_user)? {
-        let values =
-            (0..columns.len()).map(|column| value(row.get_ref(column).map_err(Failure::of_user)?, &columns[column]));
+    while let Some(row) = rows.next().map_err(|error| judge.failure(error))? {
+        // Not before the first step: SQLite may prepare the statement anew there, for another schema.
+        let columns = match &columns {
+            Some(columns) => columns,
+            None => columns.insert(names(row.as_ref(), budget)?),
+        };
+        let values = columns
+            .iter()
+            .enumerate()
+            .map(|(place, name)| value(row.get_ref(place).map_err(|error| judge.failure(error))?, name));
         let values = values.collect::<Result<Vec<_>, _>>()?;
         let size = values.iter().map(size).sum::<usize>();
         *budget = budget.checked_sub(size).ok_or_else(too_large)?;
         collected.push(values);
     }
+    drop(rows);
+    let columns = columns.map_or_else(|| names(prepared, budget), Ok)?;
     Ok(Rows { columns, rows: collected, rows_affected: 0 })
+}
+
+/// The names of the columns of a statement that was stepped.
+fn names(prepared: &rusqlite::Statement<'_>, budget: &mut usize) -> Result<Vec<String>, Failure> {
+    let columns = prepared.column_names().map(str::to_owned).collect::<Vec<_>>();
+    if let Some(name) = schema::random_name(columns.iter().map(String::as_str)) {
+        return Err(Failure::refused(schema::random_name_refusal(name)));
+    }
+    let bytes = columns.iter().map(|name| 8 + name.len()).sum::<usize>();
+    *budget = budget.checked_sub(bytes).ok_or_else(too_large)?;
+    Ok(columns)
 }
 
 fn too_large() -> Failure {

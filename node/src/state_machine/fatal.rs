@@ -2,7 +2,9 @@
 
 use crate::api::SqlError;
 use crate::raft::Position;
-use crate::sqlite::Digest;
+use crate::sqlite::database::Database;
+use crate::sqlite::limits::Limits;
+use crate::sqlite::{Digest, integrity};
 use rusqlite::ffi;
 
 /// Why a node cannot go on, unless it was only reading and [may](Fatal::spares_readers): its own disk, memory or file failed
@@ -96,38 +98,108 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Sorts what SQLite reported for a user's statement.
-    pub fn of_user(error: rusqlite::Error) -> Failure {
-        let (code, message) = describe(error);
-        match code & 0xff {
-            ffi::SQLITE_ERROR if message == "local time unavailable" => Failure::refused(LOCAL_TIME),
-            ffi::SQLITE_ERROR if message == "cannot VACUUM from within a transaction" => Failure::refused(VACUUM),
-            ffi::SQLITE_ERROR
-            | ffi::SQLITE_TOOBIG
-            | ffi::SQLITE_CONSTRAINT
-            | ffi::SQLITE_MISMATCH
-            | ffi::SQLITE_AUTH => Failure::Sql(SqlError { code, message }),
-            _ => Failure::Fatal(Fatal::Sqlite { doing: "a statement", code, message }),
-        }
-    }
-
     /// A refusal of Lockstep's own.
     pub fn refused(message: impl Into<String>) -> Failure {
         Failure::Sql(refused(message))
     }
 }
 
-/// The longest message of an error that is part of a result, in characters: it may name what the user wrote, or say what
-/// the user computed.
+/// Tells errors of a user's statement from those of this node, on which it must not depend what a statement comes to.
+///
+/// SQLite's codes do not tell: it says that the disk is full when a counter is exhausted, and that a file is malformed when a
+/// schema is. So an error is the node's own only if the disk or the allocator below SQLite said so while the statement ran.
+pub struct Judge<'a> {
+    database: &'a Database,
+    /// What the disk had failed before.
+    failures: u64,
+}
+
+impl<'a> Judge<'a> {
+    /// To be made before the statement is prepared.
+    pub fn new(database: &'a Database) -> Self {
+        database.take_temporary_refused();
+        Judge { database, failures: database.disk_failures() }
+    }
+
+    /// Sorts what SQLite reported.
+    pub fn failure(&self, error: rusqlite::Error) -> Failure {
+        let (code, message) = describe(error);
+        if self.is_environment(code) {
+            return Failure::Fatal(Fatal::Sqlite { doing: "a statement", code, message });
+        }
+        let limits = self.database.limits();
+        let told = |message: String| Failure::Sql(SqlError { code, message });
+        match code & 0xff {
+            ffi::SQLITE_ERROR if message == "local time unavailable" => Failure::refused(LOCAL_TIME),
+            ffi::SQLITE_ERROR if message == "cannot VACUUM from within a transaction" => Failure::refused(VACUUM),
+            ffi::SQLITE_ERROR if message == "LIKE or GLOB pattern too complex" => {
+                told(format!("{message}: it may have {} bytes", limits.pattern_bytes))
+            }
+            ffi::SQLITE_INTERRUPT => told(too_long(&limits)),
+            ffi::SQLITE_FULL if self.database.take_temporary_refused() => told(format!(
+                "the statement holds too much in between: what it sorts, groups or joins may take {} bytes; ask for less",
+                limits.temporary_bytes
+            )),
+            ffi::SQLITE_FULL => told(EXHAUSTED.to_owned()),
+            ffi::SQLITE_TOOBIG if message == "string or blob too big" => {
+                told(format!("{message}: a value, and a row, may have {} bytes", limits.value_bytes))
+            }
+            _ => told(message),
+        }
+    }
+
+    /// Whether an error of this code is the node's own.
+    fn is_environment(&self, code: i32) -> bool {
+        if self.database.disk_failures() != self.failures {
+            return true;
+        }
+        match code & 0xff {
+            // No limit lets a statement ask for more than there may be: only the allocator says so.
+            ffi::SQLITE_NOMEM => true,
+            // Who holds a lock is this machine's affair.
+            ffi::SQLITE_BUSY | ffi::SQLITE_PROTOCOL => true,
+            // Bytes that are not what was written are seen by nobody but SQLite. It says the same of a schema that it
+            // cannot make sense of, and such a one would be the same everywhere.
+            ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => {
+                !matches!(integrity::damage(self.database.connection()), Ok(None))
+            }
+            _ => false,
+        }
+    }
+}
+
+const EXHAUSTED: &str = "an AUTOINCREMENT counter stands at 9223372036854775807: no row can be inserted after it; lower the \
+                         counter in sqlite_sequence";
+
+/// Maximum characters of the message of an error that is part of a result: it may name what the user wrote, or say what the
+/// user computed.
 const MESSAGE_CHARACTERS_MAX: usize = 1000;
 
-/// The error with a message that is not too long to be kept and sent.
-pub fn shortened(mut error: SqlError) -> SqlError {
+/// The error with a message that is not too long to be kept and sent. `budget` is how many bytes results may still take.
+pub fn fitted(mut error: SqlError, budget: &mut usize) -> SqlError {
     if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
         error.message.truncate(end);
         error.message.push('…');
     }
+    match budget.checked_sub(error.message.len()) {
+        Some(rest) => *budget = rest,
+        // Only its code, then: a batch has thousands of statements.
+        None => error.message = "the message of this error is left out: the results are too large".to_owned(),
+    }
     error
+}
+
+/// The error of a statement for which nothing is left of its entry's budget.
+pub fn used_up(limits: &Limits) -> SqlError {
+    SqlError { code: ffi::SQLITE_INTERRUPT, message: too_long(limits) }
+}
+
+fn too_long(limits: &Limits) -> String {
+    format!(
+        "this takes too long: a statement may take {} of SQLite's instructions, and an entry {}; write less at once, or add an \
+         index",
+        limits.statement_steps, limits.entry_steps
+    )
 }
 
 /// A refusal of Lockstep's own.
@@ -135,8 +207,8 @@ pub fn refused(message: impl Into<String>) -> SqlError {
     SqlError { code: 0, message: message.into() }
 }
 
-const LOCAL_TIME: &str = "the modifiers 'localtime' and 'utc' are refused: they depend on the machine's time zone; store UTC, \
-                          and convert in the client";
+const LOCAL_TIME: &str = "the modifiers 'localtime' and 'utc' are refused: both ask for the machine's time zone, even 'utc', which \
+                          takes its input for local time; times are UTC without them, convert in the client";
 const VACUUM: &str = "VACUUM is refused: it numbers rows and schema anew, in one replica's file";
 
 fn describe(error: rusqlite::Error) -> (i32, String) {
@@ -145,9 +217,6 @@ fn describe(error: rusqlite::Error) -> (i32, String) {
             (error.extended_code, message.unwrap_or_else(|| error.to_string()))
         }
         rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg),
-        rusqlite::Error::MultipleStatement => {
-            (ffi::SQLITE_ERROR, "more than one statement: send one at a time, several in one batch".to_owned())
-        }
         other => (ffi::SQLITE_INTERNAL, other.to_string()),
     }
 }
@@ -155,16 +224,6 @@ fn describe(error: rusqlite::Error) -> (i32, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Batch, Statement};
-    use crate::host::SqliteVfs;
-    use crate::raft::{Correct, Entry, EntryKind, Index, Term};
-    use crate::state_machine::{Command, StateMachine};
-
-    fn insert(index: u64, sql: &str) -> Entry {
-        let batch = Batch { statements: vec![Statement::new(sql)], atomic: false };
-        let command = Command { time_us: 0, seed: 0, session: None, read_only: false, batch };
-        Entry { index: Index(index), term: Term(1), kind: EntryKind::Data, payload: command.encode() }
-    }
 
     #[test]
     fn what_a_reader_may_outlive_says_nothing_against_the_disk() {
@@ -174,22 +233,5 @@ mod tests {
         );
         assert!(![ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_INDEX, ffi::SQLITE_NOTADB].into_iter().any(met));
         assert!(![ffi::SQLITE_IOERR, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC].into_iter().any(met));
-    }
-
-    #[test]
-    fn a_full_disk_ends_the_node_and_a_value_too_large_does_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let vfs = SqliteVfs { name: "unix".into(), prefix: format!("{}/", directory.path().display()) };
-        let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
-        machine.apply(&[insert(1, "CREATE TABLE t(a)")]).unwrap();
-        let applied = machine.apply(&[insert(2, "INSERT INTO t VALUES (zeroblob(1000000000))")]).unwrap().remove(0);
-        assert_eq!(applied.reply.unwrap().unwrap().results[0].as_ref().unwrap_err().code, ffi::SQLITE_TOOBIG);
-
-        machine.database.connection().pragma_update_and_check(None, "max_page_count", 5, |_| Ok(())).unwrap();
-        let fatal = machine.apply(&[insert(3, "INSERT INTO t VALUES (zeroblob(100000))")]).unwrap_err();
-        assert!(matches!(&fatal, Fatal::Sqlite { code: ffi::SQLITE_FULL, .. }), "{fatal}");
-        assert_eq!(machine.applied().index, Index(2));
-        drop(machine);
-        assert_eq!(StateMachine::open(&vfs, "db", Correct).unwrap().applied().index, Index(2));
     }
 }

@@ -3,8 +3,9 @@
 //! **Invariants**
 //! - The effects of entries, the applied position, the time, the membership, the sessions and the digest commit together.
 //! - An entry has the same results, effects and digest in whatever batch it ran, and however often the machine was
-//!   reopened in between: nothing of a connection's state reaches it, each unit of it runs in a savepoint, and a unit that
-//!   ends the transaction is found out and left out of a second attempt.
+//!   reopened in between: nothing of a connection's state reaches it, each unit of it runs in a savepoint, and where a
+//!   statement ends the transaction each entry is applied again in its own.
+//! - What an entry may cost is bounded, and the bound is reached at the same statement everywhere (`sqlite::limits`).
 //! - A request of a client's session is executed once, and its outcome commits with its effects (`sessions`).
 //! - An error of a statement leaves nothing behind; any other error is [`Fatal`], before the applied position moves.
 
@@ -33,7 +34,8 @@ use crate::sqlite::Digest;
 use crate::sqlite::database::Database;
 pub use crate::sqlite::database::Options;
 use crate::sqlite::digest::{self, Sums};
-use crate::sqlite::schema::Inspector;
+use crate::sqlite::inspector::Inspector;
+use crate::sqlite::limits::Limits;
 use store::Stored;
 
 /// A database, and how far the log was applied to it. It may move between threads, but is used by one at a time.
@@ -57,6 +59,8 @@ struct State {
     stale: bool,
     /// `sqlite_sequence` exists.
     has_sequence: bool,
+    /// What statements may cost, as the newest configuration says that was applied.
+    limits: Limits,
 }
 
 /// How far a checkpoint came.
@@ -84,7 +88,12 @@ impl<R: Rules> StateMachine<R> {
     pub fn open_with(vfs: &SqliteVfs, file: &str, rules: R, options: Options) -> Result<Self, Fatal> {
         let failed = |reason: String| Fatal::Open { file: file.to_owned(), reason };
         let database = Database::open(vfs, file, options).map_err(|error| failed(error.to_string()))?;
-        let state = State::load(&database).map_err(|error| failed(error.to_string()))?;
+        let mut state = State::load(&database).map_err(|error| failed(error.to_string()))?;
+        let membership = store::load_membership(database.connection()).map_err(|error| failed(error.to_string()))?;
+        if let Some((_, payload)) = membership {
+            state.limits = apply::limits(&payload).map_err(failed)?;
+        }
+        database.set_limits(state.limits);
         Ok(StateMachine { database, rules, state, inspector: Inspector::default() })
     }
 
@@ -162,6 +171,7 @@ impl State {
             schema_version: schema_version(database)?,
             stale: false,
             has_sequence: has_sequence(database)?,
+            limits: Limits::default(),
         })
     }
 

@@ -5,22 +5,24 @@
 
 use rusqlite::ffi;
 
-use super::execute;
-use super::fatal::{Failure, Fatal, refused, shortened};
+use super::execute::{self, Meter};
+use super::fatal::{Failure, Fatal, fitted, refused};
 use super::store;
 use super::{Options, RESULT_BYTES_MAX};
 use crate::api::{Batch, StatementResult};
 use crate::host::SqliteVfs;
 use crate::raft::Position;
 use crate::sqlite::database::{Database, OpenError};
-
-/// SQLite's instructions between two looks at whether a read goes on too long.
-const LOOK_EVERY: u32 = 10_000;
+use crate::sqlite::limits::Limits;
 
 /// A connection that only reads.
 #[derive(Debug)]
 pub struct Reader {
     database: Database,
+    /// How many instructions a batch may take.
+    steps_max: u64,
+    /// SQLite's counter of schema changes, as it was when views were read last.
+    schema_version: i64,
 }
 
 /// What was read in one transaction.
@@ -33,53 +35,77 @@ pub struct Read {
 }
 
 impl Reader {
-    /// Opens a database that a state machine has opened before. A batch that takes more than about so many of SQLite's
+    /// Opens a database that a state machine has opened before. A batch that takes more than about `steps_max` of SQLite's
     /// instructions fails.
     ///
     /// # Errors
     /// [`Fatal`].
-    pub fn open(vfs: &SqliteVfs, file: &str, options: Options, instructions_max: u64) -> Result<Reader, Fatal> {
+    pub fn open(vfs: &SqliteVfs, file: &str, options: Options, steps_max: u64) -> Result<Reader, Fatal> {
         let failed = Fatal::own("opening the database for reads");
-        let mut database = Database::open_reader(vfs, file, options).map_err(|error| match error {
+        let database = Database::open_reader(vfs, file, options).map_err(|error| match error {
             OpenError::Sqlite(error) => failed(error),
             OpenError::Vfs(reason) => Fatal::Open { file: file.to_owned(), reason },
         })?;
-        let looks_max = instructions_max / u64::from(LOOK_EVERY);
-        database.limit_each_entry(LOOK_EVERY as i32, looks_max).map_err(failed)?;
-        Ok(Reader { database })
+        // A statement of a batch may use all of it.
+        database.set_limits(Limits { statement_steps: steps_max, entry_steps: steps_max, ..database.limits() });
+        Ok(Reader { database, steps_max, schema_version: 0 })
     }
 
     /// Executes batches of statements that only read, at this time and with this seed. In an atomic batch the first error
-    /// is the last result.
+    /// is the last result. What of a batch comes after a statement that ended the transaction fails.
     ///
     /// # Errors
     /// [`Fatal`]. None of the batches has a result: SQLite may have ended the transaction in which all of them are read. The
     /// connection must not be used again.
     pub fn read(&mut self, batches: &[Batch], time_us: u64, seed: u64) -> Result<Read, Fatal> {
-        self.own("/*lockstep*/ BEGIN", "beginning a read")?;
-        let stored = store::load(self.database.connection()).map_err(Fatal::own("reading the applied position"))?;
-        let position = stored.map(|stored| stored.applied).unwrap_or_default();
+        let position = self.begin()?;
         let mut results = Vec::with_capacity(batches.len());
         for batch in batches {
             self.database.begin_entry(Some(time_us), seed);
-            results.push(self.batch(batch)?);
+            let result = self.batch(batch)?;
+            results.push(result);
         }
-        self.own("/*lockstep*/ COMMIT", "ending a read")?;
+        if self.is_open() {
+            self.own("/*lockstep*/ COMMIT", "ending a read")?;
+        }
         Ok(Read { position, results })
     }
 
+    /// Begins a transaction. Returns the last entry that was applied to what it sees.
+    fn begin(&mut self) -> Result<Position, Fatal> {
+        self.own("/*lockstep*/ BEGIN", "beginning a read")?;
+        let connection = self.database.connection();
+        let stored = store::load(connection).map_err(Fatal::own("reading the applied position"))?;
+        let version = connection.query_row("PRAGMA main.schema_version", [], |row| row.get(0));
+        let version = version.map_err(Fatal::own("reading the version of the schema"))?;
+        if version != self.schema_version {
+            self.database.read_views().map_err(Fatal::own("reading the views"))?;
+            self.schema_version = version;
+        }
+        Ok(stored.map(|stored| stored.applied).unwrap_or_default())
+    }
+
+    fn is_open(&self) -> bool {
+        !self.database.connection().is_autocommit()
+    }
+
     fn batch(&self, batch: &Batch) -> Result<Vec<StatementResult>, Fatal> {
-        let mut budget = RESULT_BYTES_MAX;
+        let mut meter = Meter { bytes: RESULT_BYTES_MAX, steps: self.steps_max };
         let mut results = Vec::with_capacity(batch.statements.len());
         for statement in &batch.statements {
-            let result = match execute::run(&self.database, statement, true, &mut budget) {
+            let result = match self.is_open() {
+                true => execute::run(&self.database, statement, true, &mut meter),
+                // A statement that failed for want of space ended the transaction, and with it the moment that is read.
+                false => Err(Failure::refused(ENDED)),
+            };
+            let result = match result {
                 Ok(done) => Ok(done.rows),
-                Err(Failure::Sql(error)) => Err(shortened(error)),
-                Err(Failure::Fatal(Fatal::Sqlite { code: ffi::SQLITE_INTERRUPT, .. })) => Err(refused(TOO_LONG)),
+                Err(Failure::Sql(error)) if error.code == ffi::SQLITE_INTERRUPT => Err(refused(TOO_LONG)),
+                Err(Failure::Sql(error)) => Err(error),
                 Err(Failure::Fatal(fatal)) => return Err(fatal),
             };
             let failed = result.is_err();
-            results.push(result);
+            results.push(result.map_err(|error| fitted(error, &mut meter.bytes)));
             if failed && batch.atomic {
                 break;
             }
@@ -92,4 +118,6 @@ impl Reader {
     }
 }
 
+const ENDED: &str = "the read was stopped because it, or one that was read at the same moment, holds too much in between: ask for \
+                     less, in parts";
 const TOO_LONG: &str = "the read was stopped because it takes too long: ask for less, or add an index";

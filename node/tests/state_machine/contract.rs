@@ -173,12 +173,12 @@ fn a_cached_statement_sees_the_schema_as_it_is() {
 fn position_digest_and_membership_survive_a_restart() {
     let mut machine = Machine::new();
     machine.run(&["CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT)", "INSERT INTO t VALUES (5)"]);
-    machine.machine.apply(&[entry(Index(2), EntryKind::Configuration, b"three of us".as_slice().into())]).unwrap();
+    machine.machine.apply(&[entry(Index(2), EntryKind::Configuration, super::membership())]).unwrap();
     machine.machine.apply(&[entry(Index(3), EntryKind::Noop, Default::default())]).unwrap();
     let (applied, digest) = (machine.machine.applied(), machine.machine.digest());
     let machine = machine.reopen();
     assert_eq!((machine.machine.applied(), machine.machine.digest()), (applied, digest));
-    assert_eq!(machine.machine.membership().unwrap(), Some((Index(2), b"three of us".as_slice().into())));
+    assert_eq!(machine.machine.membership().unwrap(), Some((Index(2), super::membership())));
     machine.machine.verify().unwrap();
 }
 

@@ -6,14 +6,18 @@ mod contract;
 mod copy;
 #[path = "digest.rs"]
 mod digest;
+#[path = "disk.rs"]
+mod disk;
 #[path = "forms.rs"]
 mod forms;
+#[path = "limits.rs"]
+mod limits;
 #[path = "sessions.rs"]
 mod sessions;
 
 use lockstep_node::api::{Batch, Rows, SqlError, Statement, StatementResult, Value};
 use lockstep_node::host::SqliteVfs;
-use lockstep_node::raft::{Correct, Entry, EntryKind, Index, Term};
+use lockstep_node::raft::{Configuration, Correct, Entry, EntryKind, Index, NodeId, Term};
 use lockstep_node::sqlite::dump::{Dump, dump};
 use lockstep_node::sqlite::reader::open_reader;
 use lockstep_node::state_machine::{Applied, Command, StateMachine};
@@ -83,6 +87,11 @@ fn command(statements: &[&str], atomic: bool) -> Command {
 
 fn entry(index: Index, kind: EntryKind, payload: bytes::Bytes) -> Entry {
     Entry { index, term: Term(3), kind, payload }
+}
+
+/// The payload of a configuration.
+fn membership() -> bytes::Bytes {
+    Configuration::of_voters([(NodeId(1), "n1".to_owned()), (NodeId(2), "n2".to_owned())].into()).encode()
 }
 
 /// The results of an entry that was executed.

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_node::api::{Batch, SqlError, Statement, StatementResult};
-use lockstep_node::sqlite::database::{Database, Options, Seen};
+use lockstep_node::api::{Batch, Rows, SqlError, Statement, StatementResult};
+use lockstep_node::sqlite::database::{Database, Options, Unfit};
 use lockstep_node::sqlite::dump::{self, Dump};
 use lockstep_node::state_machine::Command;
-use rusqlite::ffi;
+use rusqlite::{CachedStatement, ffi};
 
 use super::skipped::Sessions;
 use crate::history::Operation;
@@ -83,9 +83,9 @@ impl Model {
         self.database.begin_entry(Some(self.time_us), command.seed);
         let statements = &command.batch.statements;
         let unit = if command.batch.atomic { statements.len() } else { 1 };
-        let mut results = Vec::new();
+        let (mut results, mut steps) = (Vec::new(), self.database.limits().entry_steps);
         for statements in statements.chunks(unit.max(1)) {
-            self.transaction(statements, command.read_only, told.unwrap_or_default(), &mut results);
+            self.transaction(statements, command.read_only, told.unwrap_or_default(), &mut steps, &mut results);
         }
         results
     }
@@ -93,9 +93,9 @@ impl Model {
     /// What these statements return, one transaction for all: they only read.
     pub fn read(&mut self, batch: &Batch) -> Vec<StatementResult> {
         self.database.begin_entry(Some(self.time_us), 0);
-        let mut results = Vec::new();
+        let (mut results, mut steps) = (Vec::new(), self.database.limits().entry_steps);
         for statement in &batch.statements {
-            results.push(self.statement(statement, true));
+            results.push(self.statement(statement, true, &mut steps));
             if batch.atomic && results.last().is_some_and(Result::is_err) {
                 break;
             }
@@ -108,19 +108,21 @@ impl Model {
         dump::dump(self.database.connection()).expect("a database in memory can be read")
     }
 
-    /// Executes statements up to the first that fails; if one does, none has an effect.
+    /// Executes statements up to the first that fails; if one does, none has an effect. `steps` is what is left of the entry's
+    /// budget.
     fn transaction(
         &self,
         statements: &[Statement],
         read_only: bool,
         told: &[StatementResult],
+        steps: &mut u64,
         results: &mut Vec<StatementResult>,
     ) {
         self.own("/*lockstep*/ BEGIN").expect("no transaction is open");
         for statement in statements {
             let result = match told.get(results.len()) {
                 Some(Err(refusal)) if refusal.code == REFUSED => Err(refusal.clone()),
-                _ => self.statement(statement, read_only),
+                _ => self.statement(statement, read_only, steps),
             };
             results.push(result);
             if results.last().is_some_and(Result::is_err) {
@@ -135,26 +137,32 @@ impl Model {
         }
     }
 
-    fn statement(&self, statement: &Statement, read_only: bool) -> StatementResult {
+    fn statement(&self, statement: &Statement, read_only: bool, steps: &mut u64) -> StatementResult {
         let connection = self.database.connection();
         let before = connection.total_changes();
-        let (prepared, seen) =
-            self.database.as_user(&Seen::default(), |connection| connection.prepare_cached(&statement.sql));
-        let mut prepared = prepared.map_err(|error| sql_error(&error))?;
+        let (prepared, seen) = self.database.prepare(&statement.sql);
+        let mut prepared = prepared.map_err(|unfit| match unfit {
+            Unfit::Refused(message) => SqlError { code: REFUSED, message },
+            Unfit::Sqlite(error) => sql_error(&error),
+        })?;
         if read_only && !prepared.readonly() {
             prepared.discard();
             return Err(SqlError { code: REFUSED, message: "a query must not write".into() });
         }
-        let (result, _) = self.database.as_user(&seen, |_| plain_sqlite::step(&mut prepared, &statement.parameters));
+        let step = |prepared: &mut CachedStatement<'_>| plain_sqlite::step(prepared, &statement.parameters);
+        let (result, _) = self.database.step(&mut prepared, &seen, steps, step);
         drop(prepared);
         if seen.schema {
             // What changes the schema is prepared anew each time, and so is seen each time.
             connection.flush_prepared_statement_cache();
+            self.database.read_views().expect("the schema of a database in memory can be read");
         }
         let mut rows = result.map_err(|error| sql_error(&error))?;
-        // The rows of a schema are not the user's.
-        if !seen.schema && connection.total_changes() != before {
-            rows.rows_affected = connection.changes();
+        match seen.schema {
+            // Neither the rows of a schema nor the columns that SQLite reads of it are the user's.
+            true => rows = Rows::default(),
+            false if connection.total_changes() != before => rows.rows_affected = connection.changes(),
+            false => {}
         }
         Ok(rows)
     }

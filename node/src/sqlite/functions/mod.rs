@@ -1,4 +1,53 @@
-//! Which of SQLite's functions give the same result on every replica.
+//! Which of SQLite's functions give the same result on every replica, and those that are replaced.
+//!
+//! A function that does not is refused twice. The authorizer sees it while a statement is prepared, and says what to write
+//! instead. But it is not asked about what a schema already holds: a CHECK constraint is resolved when the schema is read. So
+//! the function itself is replaced by one that fails ([`install`]): however a call comes about, it gives no answer.
+//!
+//! Others are replaced because SQLite's own take time or memory that grows faster than their arguments (`text`, `json`).
+
+mod json;
+mod text;
+
+use rusqlite::Connection;
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::limits::Limit;
+
+/// Replaces functions on a connection, in every place where SQL can call them.
+///
+/// # Errors
+/// When SQLite is out of memory.
+pub fn install(connection: &Connection) -> rusqlite::Result<()> {
+    const ANY_NUMBER: i32 = -1;
+    for name in REFUSED.iter().filter(|(_, replaced, _)| *replaced).flat_map(|(names, ..)| *names) {
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+        let message = refusal(name).expect("it is on the list of those refused");
+        for arguments in [ANY_NUMBER, 0, 1] {
+            let message = message.clone();
+            let fail = move |_: &Context<'_>| -> rusqlite::Result<i64> {
+                Err(rusqlite::Error::UserFunctionError(message.clone().into()))
+            };
+            connection.create_scalar_function(*name, arguments, flags, fail)?;
+        }
+    }
+    text::install(connection)?;
+    json::install(connection)
+}
+
+/// The longest value that a function may return or collect at the moment, in bytes.
+///
+/// # Errors
+/// None is known.
+pub(super) fn longest(context: &Context<'_>) -> rusqlite::Result<usize> {
+    // SAFETY: the connection is used for nothing but to ask it for a limit.
+    let connection = unsafe { context.get_connection()? };
+    Ok(usize::try_from(connection.limit(Limit::SQLITE_LIMIT_LENGTH)?).unwrap_or(usize::MAX))
+}
+
+/// What SQLite says of a value that is longer. With a text of its own the error would lose its code.
+pub(super) fn too_big() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_TOOBIG), None)
+}
 
 /// Why a function is refused, or `None` if it may be called. A function that nobody has thought about is refused.
 pub fn refusal(name: &str) -> Option<String> {
@@ -6,7 +55,7 @@ pub fn refusal(name: &str) -> Option<String> {
     if ALLOWED.binary_search(&name.as_str()).is_ok() {
         return None;
     }
-    let advice = REFUSED.iter().find(|(names, _)| names.contains(&name.as_str())).map(|(_, advice)| *advice);
+    let advice = REFUSED.iter().find(|(names, ..)| names.contains(&name.as_str())).map(|(.., advice)| *advice);
     Some(format!(
         "{name}() is refused: {}",
         advice.unwrap_or("it is not known to give the same result on every replica")
@@ -129,14 +178,17 @@ const ALLOWED: &[&str] = &[
     "zeroblob",
 ];
 
-/// Functions that tell one replica from another, and what to write instead.
-const REFUSED: &[(&[&str], &str)] = &[
+/// Functions that tell one replica from another, whether they are replaced, and what to write instead. Those of virtual
+/// tables are not: a user's SQL reaches them only where the authorizer sees it.
+const REFUSED: &[(&[&str], bool, &str)] = &[
     (
         &["last_insert_rowid"],
+        true,
         "it is what this connection did last, which differs after a restart; write INSERT … RETURNING rowid",
     ),
     (
         &["changes", "total_changes"],
+        true,
         "it is what this connection did last, which differs after a restart; every result carries the rows affected, and \
          RETURNING names them",
     ),
@@ -148,10 +200,11 @@ const REFUSED: &[(&[&str], &str)] = &[
             "sqlite_compileoption_used",
             "fts5_source_id",
         ],
+        true,
         "it differs between builds, and replicas are upgraded one by one",
     ),
-    (&["load_extension"], "code that is not part of Lockstep may differ between replicas"),
-    (&["sqlite_log"], "it writes to the log of one machine"),
+    (&["load_extension"], true, "code that is not part of Lockstep may differ between replicas"),
+    (&["sqlite_log"], true, "it writes to the log of one machine"),
     (
         &[
             "bm25",
@@ -170,6 +223,7 @@ const REFUSED: &[(&[&str], &str)] = &[
             "rtreenode",
             "snippet",
         ],
+        false,
         "it belongs to virtual tables, whose modules keep state of their own on each replica",
     ),
 ];
@@ -191,7 +245,7 @@ mod tests {
             connection.prepare("SELECT DISTINCT lower(name) FROM pragma_function_list ORDER BY 1").unwrap();
         let names = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
         let undecided = |name: &&String| {
-            !ALLOWED.contains(&name.as_str()) && !REFUSED.iter().any(|(names, _)| names.contains(&name.as_str()))
+            !ALLOWED.contains(&name.as_str()) && !REFUSED.iter().any(|(names, ..)| names.contains(&name.as_str()))
         };
         assert_eq!(names.iter().filter(undecided).collect::<Vec<_>>(), Vec::<&String>::new());
     }

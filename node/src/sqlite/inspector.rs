@@ -1,0 +1,197 @@
+//! What a schema may not contain, and the authorizer cannot see: looked for after each statement that changed the schema.
+//!
+//! What is refused in one place must be refused in all. A constraint may come about by `CREATE TABLE` or by any form of
+//! `ALTER TABLE`, of which SQLite executes some without asking the authorizer. So the definition of each table that changed
+//! is created once more, in a database of its own, as if a user had written it.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::authorizer::{RANDOM_CONSTRAINT, TEMPORARY, local_table};
+use super::database::{Database, Options, Seen};
+use super::is_internal;
+use super::limits::NAME_BYTES_MAX;
+use super::schema::{self, Key};
+
+/// Inspects one database's schema. An object's definition says all that is looked for, so each is looked at once.
+#[derive(Debug, Default)]
+pub struct Inspector {
+    /// The hashes of definitions that are fine.
+    fine: BTreeSet<u128>,
+    /// The database in which tables are created once more.
+    scratch: Option<Box<Database>>,
+}
+
+/// A row of `sqlite_schema`.
+struct Object {
+    kind: String,
+    name: String,
+    table: String,
+    /// `None` for what SQLite made on its own.
+    sql: Option<String>,
+}
+
+impl Inspector {
+    /// Why the schema, as a user's statement just left it, is refused; `None` if it is fine. Also returns how many objects it has,
+    /// as far as they were looked at. `internal` are the node's own tables.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn refusal(&mut self, database: &Database, internal: &[&str]) -> rusqlite::Result<(Option<String>, usize)> {
+        let objects = objects(database.connection())?;
+        let count = objects.len();
+        // The authorizer sees `CREATE TRIGGER temp.x ON main.t` as one of the main schema.
+        if database.connection().prepare("SELECT 1 FROM temp.sqlite_schema")?.exists([])? {
+            return Ok((Some(TEMPORARY.to_owned()), count));
+        }
+        let mut fine = BTreeSet::new();
+        for object in objects {
+            let hash = object.hash();
+            if !self.fine.contains(&hash)
+                && let Some(refusal) = self.object_refusal(database, &object, internal)?
+            {
+                return Ok((Some(refusal), count));
+            }
+            fine.insert(hash);
+        }
+        self.fine = fine;
+        Ok((None, count))
+    }
+
+    fn object_refusal(
+        &mut self,
+        database: &Database,
+        object: &Object,
+        internal: &[&str],
+    ) -> rusqlite::Result<Option<String>> {
+        let Object { kind, name, table, sql } = object;
+        if let Some(taken) = [name, table].into_iter().find(|name| is_internal(name)) {
+            let refused = format!("{taken} is refused: names that begin with _lockstep_ are Lockstep's own");
+            return Ok((!internal.contains(&table.as_str())).then_some(refused));
+        }
+        if let Some(refusal) = local_table(name).or_else(|| name_refusal(kind, name)) {
+            return Ok(Some(refusal));
+        }
+        match (kind.as_str(), sql) {
+            ("table", Some(sql)) if !is_sqlites(name) => self.table_refusal(database.connection(), name, sql),
+            ("view", _) => {
+                Ok(database.views().refusal_of(name).map(|refusal| format!("view {name} is refused: {refusal}")))
+            }
+            ("trigger", Some(sql)) => {
+                Ok(database.views().refusal(sql).map(|refusal| format!("trigger {name} is refused: {refusal}")))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn table_refusal(&mut self, connection: &Connection, table: &str, sql: &str) -> rusqlite::Result<Option<String>> {
+        let columns = schema::columns(connection, table)?;
+        let refusal = columns.iter().find_map(|column| name_refusal("column", &column.name));
+        if refusal.is_some() {
+            return Ok(refusal);
+        }
+        if let Some(name) = schema::random_name(columns.iter().map(|column| column.name.as_str())) {
+            return Ok(Some(schema::random_name_refusal(name)));
+        }
+        let Some(shape) = schema::shape(connection, table.to_owned())? else {
+            let message = "hides all three names of its rowid; leave one of rowid, oid and _rowid_ free";
+            return Ok(Some(format!("table {table} is refused: it {message}")));
+        };
+        if let Some(parent) = schema::parents(connection, table)?.iter().find(|parent| is_internal(parent)) {
+            let message = "Lockstep keeps its own state under that name";
+            return Ok(Some(format!("a foreign key to {parent} is refused: {message}")));
+        }
+        // Whatever the node will have to read, it tries to read now.
+        if let Err(error) = connection.prepare(&shape.select()) {
+            let width = match &shape.key {
+                Key::Rowid(_) => shape.columns.len(),
+                Key::Primary(key) => key.len() + shape.columns.len(),
+            };
+            return Ok(Some(format!(
+                "table {table} is refused: a query for its {width} columns of key and values fails ({error}); split the table"
+            )));
+        }
+        self.definition_refusal(table, sql)
+    }
+
+    /// Creates a table once more, as a user would.
+    fn definition_refusal(&mut self, table: &str, sql: &str) -> rusqlite::Result<Option<String>> {
+        let scratch = match &mut self.scratch {
+            Some(scratch) => scratch,
+            none => {
+                let opened = Database::in_memory(Options { cached_statements: 0, ..Options::default() });
+                none.insert(Box::new(opened.map_err(|error| {
+                    rusqlite::Error::SqliteFailure(
+                        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM),
+                        Some(format!("no database in memory could be opened: {error}")),
+                    )
+                })?))
+            }
+        };
+        let created = create_once_more(scratch, table, sql);
+        // A definition that left something behind must not meet the next one.
+        if !matches!(created, Ok(None)) {
+            self.scratch = None;
+        }
+        created
+    }
+}
+
+/// Creates a table in an empty database, and removes it again. Returns why it is refused, if it is.
+fn create_once_more(scratch: &Database, table: &str, sql: &str) -> rusqlite::Result<Option<String>> {
+    let before = scratch.draws();
+    let (created, Seen { refusal, .. }) = scratch.as_user(&Seen::default(), |connection| connection.execute_batch(sql));
+    if let Err(error) = created {
+        return Ok(Some(refusal.unwrap_or_else(|| format!("table {table} is refused: {error}"))));
+    }
+    let in_definition = scratch.draws() - before;
+
+    // A default may draw a number, a constraint may not. SQLite says of each call that there is one, and not where: what is
+    // not in a default is in a constraint.
+    if in_definition > 0 {
+        let before = scratch.draws();
+        for default in schema::defaults(scratch.connection(), table)? {
+            let sql = format!("SELECT {default}");
+            let (_prepared, _) = scratch.as_user(&Seen::default(), |connection| connection.prepare(&sql).map(|_| ()));
+        }
+        if in_definition > scratch.draws() - before {
+            return Ok(Some(RANDOM_CONSTRAINT.to_owned()));
+        }
+    }
+    scratch.connection().execute_batch(&format!("DROP TABLE main.{}", schema::quote(table)))?;
+    Ok(None)
+}
+
+impl Object {
+    fn hash(&self) -> u128 {
+        let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+        let sql = self.sql.as_deref().unwrap_or_default();
+        xxh3_128(&[text(&self.kind), text(&self.name), text(&self.table), text(sql)].concat())
+    }
+}
+
+/// The rows of the schema. Views come before what may name them.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
+    let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema";
+    let object = |row: &rusqlite::Row<'_>| {
+        Ok(Object { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
+    };
+    connection.prepare(sql)?.query_map([], object)?.collect()
+}
+
+fn name_refusal(kind: &str, name: &str) -> Option<String> {
+    (name.len() > NAME_BYTES_MAX).then(|| {
+        let beginning: String = name.chars().take(20).collect();
+        format!(
+            "the name of {kind} {beginning}… has {} bytes, and {NAME_BYTES_MAX} is the most; choose a shorter one",
+            name.len()
+        )
+    })
+}
+
+/// Whether a table is one of SQLite's own, `sqlite_sequence` for instance.
+fn is_sqlites(name: &str) -> bool {
+    name.as_bytes().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"sqlite_"))
+}
