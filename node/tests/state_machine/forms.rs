@@ -1,196 +1,180 @@
-//! Every form in which SQL is known to make replicas differ: it converges, or it is refused and the refusal says why.
+//! Every form is a row: each statement by which replicas are known to come to differ, or might, stands in a table
+//! with what becomes of it, and is executed in every history that a replica may have ([`histories::HISTORIES`]).
+//!
+//! A form converges, or it is refused by Lockstep, or it fails with an error of SQLite: whichever it is, results, digests
+//! and contents are the same in all histories, and the digest is that of the contents after every entry.
 
-use lockstep_node::api::{Statement, Value};
+#[path = "forms/histories.rs"]
+mod histories;
+#[path = "forms/table.rs"]
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use histories::{HISTORIES, History, Outcome, Stopped};
+use lockstep_node::api::{Batch, StatementResult, Value};
+use lockstep_node::raft::Entry;
 use lockstep_node::state_machine::{Command, StateMachine};
+use table::{Expected, Form, Section};
 
-use super::{Machine, command, converge, log, message, results, vfs};
+use super::{Machine, command, log, results, vfs};
 
-const TABLES: &[&str] = &[
-    "CREATE TABLE t(a INTEGER PRIMARY KEY, b)",
-    "CREATE TABLE at(a INTEGER PRIMARY KEY, ts DEFAULT CURRENT_TIMESTAMP, d DEFAULT CURRENT_DATE, r DEFAULT (random()))",
-    "CREATE TABLE auto(a INTEGER PRIMARY KEY AUTOINCREMENT, b)",
-    "CREATE TABLE seen(b, ts)",
-    "CREATE TRIGGER watch AFTER INSERT ON t BEGIN INSERT INTO seen VALUES (new.b, strftime('%f')), (random(), CURRENT_TIME); END",
-    "CREATE VIEW clock AS SELECT datetime('now') AS now, random() AS r",
-    "CREATE INDEX seen_ts ON seen(ts)",
-    "INSERT INTO t(b) VALUES (1), (2), (3), ('now')",
-];
+/// Executes a file of the table in every history.
+fn hold(name: &str) {
+    let sections = table::read(name);
+    println!("{name}: {}, {} histories", Count::of(&sections), HISTORIES.len());
+    let findings = sections.iter().flat_map(findings).collect::<Vec<_>>();
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
 
-/// Each of these gives the same result and the same contents on every replica.
-const CONVERGE: &[&str] = &[
-    "INSERT INTO at(a) VALUES (1), (2)",
-    "INSERT INTO t(b) VALUES (CURRENT_TIMESTAMP), (CURRENT_DATE), (CURRENT_TIME)",
-    "INSERT INTO t(b) VALUES (date()), (time()), (datetime()), (julianday()), (unixepoch()), (strftime('%s'))",
-    "INSERT INTO t(b) VALUES (datetime ('now')), (random ()), (datetime/**/('now')), (\"datetime\"('now')), ([random]())",
-    "INSERT INTO t(b) VALUES (datetime('n' || 'ow')), (unixepoch('subsec')), (timediff('now', '2024-01-01'))",
-    "INSERT INTO t(b) SELECT datetime(b) FROM t WHERE b = 'now'",
-    "INSERT INTO t(b) VALUES (randomblob(1 + 1)), (randomblob('3')), (randomblob(NULL)), (abs(random()) % 1000)",
-    "INSERT INTO seen SELECT b, a FROM t ORDER BY random() LIMIT 3",
-    "INSERT INTO seen SELECT * FROM clock",
-    "INSERT INTO auto(b) VALUES (random()), (random()) RETURNING a, b",
-    "UPDATE t SET b = random() WHERE a % 2 ON CONFLICT DO NOTHING",
-    "UPDATE t SET b = random() WHERE a % 2",
-    "INSERT INTO t VALUES (1, random()) ON CONFLICT (a) DO UPDATE SET b = excluded.b || random()",
-    "SELECT count(*), group_concat(quote(b)) FROM (SELECT b FROM seen ORDER BY random())",
-    "SELECT datetime('now', 'utc'), date('now', '+1 month')",
-    "SELECT type, name, tbl_name, sql FROM sqlite_schema",
-    "INSERT INTO seen SELECT rowid, name FROM sqlite_master",
-    "SELECT sum(b), avg(b), total(b) FROM t WHERE typeof(b) = 'integer' AND abs(b) < 1000",
-    "CREATE TABLE copy AS SELECT *, random() AS r FROM t",
-    "CREATE TABLE few AS SELECT 1 AS a, 2 AS a, 3 AS a",
-    "SELECT * FROM (SELECT 1 AS a, 2 AS a, 3 AS a)",
-    "SELECT a AS \"a:99\" FROM t",
-    "DROP TABLE copy",
-    "ALTER TABLE seen ADD COLUMN more DEFAULT 5",
-    "ALTER TABLE seen RENAME COLUMN more TO less",
-    "ALTER TABLE seen DROP COLUMN less",
-    "ALTER TABLE few RENAME TO fewer",
-    "CREATE TABLE exact(a INTEGER CHECK (a < 100)) STRICT",
-    "INSERT INTO exact VALUES (7)",
-    "ALTER TABLE exact ADD COLUMN b TEXT NOT NULL DEFAULT 'x' CHECK (length(b) < 5)",
-    "ALTER TABLE exact ADD COLUMN c INTEGER NOT NULL GENERATED ALWAYS AS (a + 1) VIRTUAL",
-    "ALTER TABLE seen ADD CONSTRAINT sane CHECK (length(b) < 100)",
-    "ALTER TABLE seen DROP CONSTRAINT sane",
-    "ALTER TABLE seen ALTER COLUMN ts SET NOT NULL",
-    "CREATE TRIGGER twice AFTER DELETE ON t BEGIN DELETE FROM seen WHERE b = old.b; END",
-    "DROP TRIGGER twice",
-    "CREATE VIEW v2 AS SELECT a FROM t",
-    "DROP VIEW v2",
-    "CREATE TABLE IF NOT EXISTS t(z)",
-    "DROP TABLE IF EXISTS absent",
-    "REPLACE INTO t VALUES (1, NULL), (2, 5)",
-    "DELETE FROM t WHERE a = 2 RETURNING *, random()",
-    "WITH w AS MATERIALIZED (SELECT a, row_number() OVER (ORDER BY b) AS n FROM t) SELECT * FROM w",
-    "UPDATE t SET b = s.n FROM (SELECT a, count(*) AS n FROM t GROUP BY a) AS s WHERE s.a = t.a",
-    "SELECT b ->> '$', format('%08.3f', 1.5), 1e0 / 3, CAST(0.1 + 0.2 AS TEXT) FROM (SELECT '[1]' AS b)",
-    "CREATE INDEX by_b ON t(b)",
-    "DROP INDEX by_b",
-    "SELECT value FROM json_each('[1, 2]')",
-    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5) SELECT n FROM c",
-];
+/// What is wrong with the forms of a section.
+fn findings(section: &Section) -> Vec<String> {
+    let log = entries(&section.forms);
+    let reference = match History::EntryByEntry.run(&log) {
+        Ok(outcome) => outcome,
+        Err(stopped) => return vec![describe(section, &stopped)],
+    };
+    let mut findings = Vec::new();
+    let mut before = None;
+    for (form, applied) in section.forms.iter().zip(&reference.applied) {
+        let result = &results(applied)[0];
+        if result.is_err() && before.is_some_and(|digest| digest != applied.digest) {
+            findings.push(format!("{form}\n    failed, and left something behind"));
+        }
+        before = Some(applied.digest);
+        if !form.expected.matches(result) {
+            findings.push(format!("{form}\n    expected: {}\n    found: {}", form.expected, shown(result)));
+        }
+    }
 
-/// Each of these is refused with a sentence that has these words.
-const REFUSED: &[(&str, &str)] = &[
-    ("SELECT datetime('now', 'localtime')", "time zone"),
-    ("SELECT datetime('2024-01-01', 'utc')", "time zone"),
-    ("SELECT last_insert_rowid()", "RETURNING rowid"),
-    ("SELECT changes()", "RETURNING"),
-    ("INSERT INTO t(b) VALUES (total_changes())", "RETURNING"),
-    ("SELECT sqlite_version()", "differs between builds"),
-    ("SELECT sqlite_source_id()", "differs between builds"),
-    ("SELECT sqlite_compileoption_get(0)", "differs between builds"),
-    ("SELECT load_extension('x')", "load_extension() is refused"),
-    ("SELECT fts5_source_id()", "differs between builds"),
-    ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys is refused"),
-    ("PRAGMA recursive_triggers = ON", "PRAGMA recursive_triggers is refused"),
-    ("PRAGMA case_sensitive_like = ON", "PRAGMA case_sensitive_like is refused"),
-    ("PRAGMA reverse_unordered_selects = ON", "PRAGMA reverse_unordered_selects is refused"),
-    ("PRAGMA optimize", "PRAGMA optimize is refused"),
-    ("SELECT * FROM pragma_table_info('t')", "read sqlite_schema"),
-    ("PRAGMA quick_check", "PRAGMA quick_check is refused"),
-    ("SELECT * FROM pragma_quick_check('t')", "pragma_quick_check is refused"),
-    ("CREATE TABLE checked AS SELECT * FROM pragma_quick_check('t')", "pragma_quick_check is refused"),
-    ("SELECT count(*) FROM pragma_page_count", "pragma_page_count is refused"),
-    ("SELECT * FROM dbstat", "dbstat is refused"),
-    ("SELECT rootpage FROM sqlite_schema", "name the columns you need"),
-    ("CREATE TABLE roots AS SELECT rootpage FROM sqlite_schema", "name the columns you need"),
-    ("SELECT * FROM sqlite_master", "name the columns you need"),
-    ("ATTACH ':memory:' AS other", "ATTACH and DETACH are refused"),
-    ("DETACH main", "ATTACH and DETACH are refused"),
-    ("BEGIN", "one atomic batch"),
-    ("COMMIT", "one atomic batch"),
-    ("ROLLBACK", "one atomic batch"),
-    ("SAVEPOINT unit", "one atomic batch"),
-    ("RELEASE unit", "one atomic batch"),
-    ("ROLLBACK TO unit", "one atomic batch"),
-    ("CREATE TEMP TABLE z(a)", "temporary objects are refused"),
-    ("CREATE TABLE temp.z(a)", "temporary objects are refused"),
-    ("CREATE TEMP VIEW z AS SELECT 1", "temporary objects are refused"),
-    ("CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN SELECT 1; END", "temporary objects are refused"),
-    ("VACUUM", "VACUUM is refused"),
-    ("VACUUM INTO '/nowhere/else'", "VACUUM is refused"),
-    ("ANALYZE", "ANALYZE is refused"),
-    ("REINDEX", "REINDEX is refused"),
-    ("REINDEX seen", "REINDEX is refused"),
-    ("CREATE VIRTUAL TABLE z USING fts5(a)", "virtual tables (fts5) are refused"),
-    ("EXPLAIN SELECT 1", "EXPLAIN is refused"),
-    ("EXPLAIN QUERY PLAN SELECT 1", "EXPLAIN is refused"),
-    ("INSERT INTO t VALUES (9223372036854775807, 1)", "rowid 9223372036854775807 is refused"),
-    ("INSERT INTO t(a) VALUES (9223372036854775807), (NULL)", "rowid 9223372036854775807 is refused"),
-    ("INSERT INTO auto(a) VALUES (9223372036854775807), (NULL)", "rowid 9223372036854775807 is refused"),
-    ("UPDATE t SET a = 9223372036854775807 WHERE a = 1", "rowid 9223372036854775807 is refused"),
-    ("INSERT INTO sqlite_sequence VALUES ('auto', 9223372036854775807)", "sqlite_sequence is refused"),
-    ("INSERT INTO sqlite_sequence VALUES ('auto', 1e30)", "sqlite_sequence is refused"),
-    ("CREATE TABLE many AS SELECT 1 AS a, 2 AS a, 3 AS a, 4 AS a, 5 AS a, 6 AS a, 7 AS a", "named a are refused"),
-    ("SELECT * FROM (SELECT 1 AS a, 2 AS a, 3 AS a, 4 AS a, 5 AS a, 6 AS a, 7 AS a)", "named a are refused"),
-    ("CREATE TABLE h(rowid, oid, _rowid_)", "leave one of rowid, oid and _rowid_ free"),
-    ("SELECT * FROM _lockstep_state", "Lockstep keeps its own state"),
-    ("UPDATE _LOCKSTEP_state SET applied = 7", "Lockstep keeps its own state"),
-    ("DELETE FROM main.\"_lockstep_state\"", "Lockstep keeps its own state"),
-    ("DROP TABLE _lockstep_state", "Lockstep keeps its own state"),
-    ("ALTER TABLE _lockstep_state ADD COLUMN x", "Lockstep keeps its own state"),
-    ("ALTER TABLE t RENAME TO _lockstep_t", "Lockstep's own"),
-    ("CREATE TABLE _lockstep_mine(a)", "Lockstep keeps its own state"),
-    ("CREATE INDEX i ON _lockstep_state(applied)", "Lockstep keeps its own state"),
-    ("CREATE TRIGGER z AFTER UPDATE ON _lockstep_state BEGIN SELECT 1; END", "Lockstep keeps its own state"),
-    ("CREATE TABLE child(a REFERENCES _lockstep_state(applied))", "foreign key to _lockstep_state"),
-    ("/*lockstep*/ COMMIT", "Lockstep's own mark"),
-    ("SELECT 1; SELECT 2", "one at a time"),
-    ("", "empty"),
-    (" -- nothing\n", "empty"),
-    ("SELECT 1\0", "NUL"),
-    ("SELECT CAST(x'ff' AS TEXT) AS c", "CAST(… AS BLOB)"),
-    ("SELECT randomblob(100000000)", "too big"),
-    ("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT zeroblob(1000) FROM c", "LIMIT"),
-    ("UPDATE sqlite_schema SET sql = ''", "may not be modified"),
-];
+    // Where several histories go another way than the first, they mostly do so at the same form.
+    let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for history in &HISTORIES[1..] {
+        let finding = match history.run(&log) {
+            Ok(outcome) => difference(section, &reference, &outcome),
+            Err(stopped) => Some(describe(section, &stopped)),
+        };
+        if let Some(finding) = finding {
+            others.entry(finding).or_default().push(format!("{history:?}"));
+        }
+    }
+    findings
+        .extend(others.into_iter().map(|(finding, histories)| format!("{finding}\n    in: {}", histories.join(", "))));
+    findings
+}
 
-#[test]
-fn what_can_be_pinned_converges() {
-    let parameters = ["now", "2024-01-01"].map(|when| {
-        let mut bound = command(&[], false);
-        bound
-            .batch
-            .statements
-            .push(Statement::with("INSERT INTO t(b) VALUES (datetime(?)), (random())", [Value::from(when)]));
-        bound
-    });
-    let commands = TABLES.iter().chain(CONVERGE).map(|sql| command(&[sql], false)).chain(parameters);
-    let (applied, _) = converge(&log(commands));
-    for (applied, sql) in applied.iter().zip(TABLES.iter().chain(CONVERGE)) {
-        let failed = results(applied)[0].is_err();
-        assert_eq!(failed, sql.contains("b = random() WHERE a % 2 ON CONFLICT"), "{sql}: {:?}", applied.reply);
+/// One entry a form, each with a time and seed of its own.
+fn entries(forms: &[Form]) -> Vec<Entry> {
+    log(forms.iter().map(|form| Command {
+        batch: Batch { statements: vec![form.statement.clone()], atomic: false },
+        ..command(&[], false)
+    }))
+}
+
+fn describe(section: &Section, stopped: &Stopped) -> String {
+    let form = section.forms.get(stopped.after).or(section.forms.last()).expect("a section has forms");
+    format!("{form}\n    {}", stopped.reason)
+}
+
+/// The first entry at which a history went another way.
+fn difference(section: &Section, reference: &Outcome, other: &Outcome) -> Option<String> {
+    let mut pairs = section.forms.iter().zip(&reference.applied).zip(&other.applied);
+    if let Some(((form, left), right)) = pairs.find(|((_, left), right)| left != right) {
+        return Some(match (&results(left)[0], &results(right)[0]) {
+            (left, right) if left == right => format!("{form}\n    the contents after it differ"),
+            (left, right) => format!("{form}\n    the results differ: {}\n    and: {}", shown(left), shown(right)),
+        });
+    }
+    let form = section.forms.last().expect("a section has forms");
+    (reference.dump != other.dump).then(|| format!("{form}\n    the contents differ, and not their digests"))
+}
+
+fn shown(result: &StatementResult) -> String {
+    let text = match result {
+        Ok(rows) => format!("{rows:?}"),
+        Err(error) if error.code == 0 => format!("refused: {}", error.message),
+        Err(error) => format!("error {}: {}", error.code, error.message),
+    };
+    text.chars().take(300).collect()
+}
+
+/// Forms by outcome.
+#[derive(Default)]
+struct Count {
+    converge: usize,
+    refused: usize,
+    fail: usize,
+}
+
+impl Count {
+    fn of(sections: &[Section]) -> Count {
+        let mut count = Count::default();
+        for form in sections.iter().flat_map(|section| &section.forms) {
+            match form.expected {
+                Expected::Converges => count.converge += 1,
+                Expected::Refused(_) => count.refused += 1,
+                Expected::Fails(..) => count.fail += 1,
+            }
+        }
+        count
     }
 }
 
-#[test]
-fn what_cannot_be_pinned_is_refused_and_leaves_nothing_behind() {
-    let mut machine = Machine::new();
-    machine.run(TABLES).iter().for_each(|result| assert!(result.is_ok(), "{result:?}"));
-    let (digest, dump) = (machine.machine.digest(), machine.dump());
-    for (sql, words) in REFUSED {
-        let result = machine.one(sql);
-        assert!(result.is_err(), "{sql} was not refused");
-        assert!(message(&result).contains(words), "{sql}: {result:?}");
-        assert_eq!(machine.machine.digest(), digest, "{sql} left something behind");
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Count { converge, refused, fail } = self;
+        write!(f, "{converge} forms converge, {refused} are refused, {fail} fail")
     }
-    assert_eq!(machine.dump(), dump);
-    let refused = REFUSED.iter().map(|(sql, _)| command(&[sql], false));
-    converge(&log(TABLES.iter().map(|sql| command(&[sql], false)).chain(refused)));
+}
+
+/// One test a file, and the list of all files.
+macro_rules! files {
+    ($($test:ident),* $(,)?) => {
+        const FILES: &[&str] = &[$(concat!(stringify!($test), ".sql")),*];
+        $(
+            #[test]
+            fn $test() {
+                hold(concat!(stringify!($test), ".sql"));
+            }
+        )*
+    };
 }
 
 #[test]
-fn triggers_and_views_are_no_way_around_a_refusal() {
-    let mut machine = Machine::new();
-    machine.run(&[
-        "CREATE TABLE t(a)",
-        "CREATE TRIGGER deep AFTER INSERT ON t BEGIN UPDATE _lockstep_state SET applied = 0; END",
-        "CREATE VIEW peek AS SELECT applied FROM _lockstep_state",
-        "CREATE VIEW version AS SELECT sqlite_version() AS v",
-    ]);
-    assert!(message(&machine.one("INSERT INTO t VALUES (1)")).contains("Lockstep keeps its own state"));
-    assert!(message(&machine.one("SELECT * FROM peek")).contains("Lockstep keeps its own state"));
-    assert!(message(&machine.one("SELECT * FROM version")).contains("differs between builds"));
+fn every_file_of_the_table_is_executed() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/state_machine/forms");
+    let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let found = names.filter(|name| name.ends_with(".sql") && name != KNOWN_WRONG).collect::<BTreeSet<_>>();
+    let listed = FILES.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(found, listed);
+
+    let sections = FILES.iter().flat_map(|name| table::read(name)).collect::<Vec<_>>();
+    println!("the table of forms: {}, in each of {} histories", Count::of(&sections), HISTORIES.len());
+}
+
+files! {
+    alter,
+    connection,
+    constraints,
+    internal,
+    names,
+    queries,
+    schema,
+    sequence,
+    text,
+    randomness,
+    time,
+    triggers,
+}
+
+/// Forms whose outcome is wrong at present, with what it should be. Once mended they move to their subject's file.
+const KNOWN_WRONG: &str = "known_wrong.sql";
+
+#[test]
+#[ignore = "holds once what it lists is mended"]
+fn known_wrong() {
+    hold(KNOWN_WRONG);
 }
 
 #[test]

@@ -1,0 +1,173 @@
+-- Constraints, conflict clauses and foreign keys: what fails, what is left, and what happens to other tables.
+
+-- # conflict clauses
+-- converges
+CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, c NOT NULL DEFAULT 5, CHECK (c < 100))
+INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2), (3, 'three', 3)
+INSERT OR IGNORE INTO t VALUES (1, 'x', 1), (4, 'one', 1), (5, 'five', NULL), (6, 'six', 200), (7, 'seven', 7)
+SELECT * FROM t
+INSERT OR REPLACE INTO t VALUES (1, 'two', 1), (9, 'nine', NULL)
+SELECT * FROM t
+UPDATE OR IGNORE t SET b = 'three'
+UPDATE OR REPLACE t SET b = 'three' WHERE a = 1
+UPDATE OR IGNORE t SET a = a + 1
+UPDATE t SET c = c + 1 WHERE b <> 'absent'
+SELECT * FROM t
+REPLACE INTO t(a, b) SELECT a, 'r' || a FROM t
+CREATE TABLE u(a UNIQUE ON CONFLICT IGNORE, b UNIQUE ON CONFLICT REPLACE, c UNIQUE ON CONFLICT FAIL, d UNIQUE ON CONFLICT ROLLBACK, e UNIQUE ON CONFLICT ABORT)
+INSERT INTO u VALUES (1, 1, 1, 1, 1)
+INSERT INTO u VALUES (1, 2, 2, 2, 2), (2, 1, 3, 3, 3)
+SELECT rowid, * FROM u
+-- error 1555: UNIQUE constraint failed: t.a
+INSERT INTO t VALUES (20, 'x', 1), (21, 'y', 1), (20, 'z', 1)
+INSERT OR FAIL INTO t VALUES (30, 'x1', 1), (31, 'y1', 1), (30, 'z1', 1)
+INSERT OR ROLLBACK INTO t VALUES (40, 'x2', 1), (41, 'y2', 1), (40, 'z2', 1)
+INSERT OR ABORT INTO t VALUES (50, 'x3', 1), (50, 'z3', 1)
+-- error 2067: UNIQUE constraint failed: t.b
+UPDATE t SET b = 'same'
+UPDATE OR FAIL t SET b = 'same'
+UPDATE OR ROLLBACK t SET b = 'same'
+-- error 275: CHECK constraint failed: c < 100
+INSERT INTO t VALUES (60, 'x4', 100)
+INSERT OR REPLACE INTO t VALUES (60, 'x4', 100)
+UPDATE OR FAIL t SET c = c + 95
+UPDATE OR ROLLBACK t SET c = 1000
+-- error 1299: NOT NULL constraint failed: t.c
+INSERT INTO t VALUES (70, 'x5', NULL)
+INSERT OR ROLLBACK INTO t VALUES (70, 'x5', NULL)
+-- error 2067: UNIQUE constraint failed: u.
+INSERT INTO u VALUES (5, 5, 3, 5, 5)
+INSERT INTO u VALUES (6, 6, 6, 3, 6)
+INSERT INTO u VALUES (7, 7, 7, 7, 3)
+INSERT INTO u SELECT 8, 8, 8, 8, 8 UNION ALL SELECT 9, 9, 9, 3, 9
+-- error 1: 
+INSERT INTO t VALUES (1)
+INSERT INTO t VALUES (1, 2, 3, 4)
+INSERT INTO t(a, nothing) VALUES (1, 2)
+INSERT INTO t(a, a) VALUES (1, 2, 3)
+INSERT INTO t SELECT 1
+INSERT INTO absent VALUES (1)
+UPDATE t SET nothing = 1
+UPDATE absent SET a = 1
+DELETE FROM absent
+-- converges
+SELECT * FROM t
+SELECT count(*) FROM u
+INSERT INTO t(b, b) VALUES ('twice', 'again')
+UPDATE t SET b = 'first', b = 'second' WHERE a = 9
+
+-- # upsert
+-- converges
+CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, n DEFAULT 0)
+CREATE TABLE w(a, b, n, PRIMARY KEY (a, b)) WITHOUT ROWID
+CREATE TABLE log(what)
+CREATE UNIQUE INDEX part ON t(n) WHERE n > 100
+CREATE UNIQUE INDEX expr ON t(abs(n) + a * 1000000)
+CREATE TRIGGER ti AFTER INSERT ON t BEGIN INSERT INTO log VALUES ('i' || new.a); END
+CREATE TRIGGER tu AFTER UPDATE ON t BEGIN INSERT INTO log VALUES ('u' || new.a); END
+INSERT INTO t VALUES (1, 'one', 1) ON CONFLICT DO NOTHING
+INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT DO NOTHING
+INSERT INTO t VALUES (1, 'x', 5) ON CONFLICT (a) DO UPDATE SET n = n + excluded.n
+INSERT INTO t VALUES (2, 'one', 5) ON CONFLICT (b) DO UPDATE SET n = n + excluded.n, b = excluded.b || a
+INSERT INTO t VALUES (1, 'one1', 5) ON CONFLICT (b) DO UPDATE SET n = -1 ON CONFLICT (a) DO UPDATE SET n = -2
+INSERT INTO t VALUES (1, 'y', 5) ON CONFLICT (b) DO NOTHING ON CONFLICT DO UPDATE SET n = -3
+INSERT INTO t VALUES (5, 'five', 200), (6, 'six', 300)
+INSERT INTO t VALUES (7, 'seven', 200) ON CONFLICT (n) WHERE n > 100 DO UPDATE SET n = excluded.n + 1
+INSERT INTO t VALUES (1, 'z', 1) ON CONFLICT (a) DO UPDATE SET n = 0 WHERE excluded.n > 10
+INSERT INTO t VALUES (1, 'z', 11) ON CONFLICT (a) DO UPDATE SET n = (SELECT count(*) FROM t) WHERE excluded.n > 10 RETURNING *
+INSERT INTO t SELECT a, b || 'q', n FROM t WHERE true ON CONFLICT (a) DO UPDATE SET n = t.n + 1
+INSERT INTO t(b) VALUES ('one'), ('one'), ('one') ON CONFLICT (b) DO UPDATE SET n = n + 10
+INSERT INTO t AS target VALUES (1, 'w', 1) ON CONFLICT (a) DO UPDATE SET n = target.n + excluded.n
+INSERT INTO t VALUES (1, 'w', 1) ON CONFLICT (a) DO UPDATE SET (b, n) = ('pair', 99)
+INSERT INTO t VALUES (1, 'w', 1) ON CONFLICT (a) DO UPDATE SET a = a + 50
+INSERT INTO w VALUES (1, 1, 1), (1, 2, 2)
+INSERT INTO w VALUES (1, 1, 7), (1, 3, 7) ON CONFLICT (b, a) DO UPDATE SET n = n + excluded.n RETURNING *
+INSERT INTO w VALUES (1, 1, 7) ON CONFLICT DO UPDATE SET b = 100
+SELECT * FROM t
+SELECT * FROM w
+SELECT * FROM log
+-- error 1: 
+INSERT INTO t VALUES (1, 'a', 1) ON CONFLICT (n) DO NOTHING
+INSERT INTO t VALUES (1, 'a', 1) ON CONFLICT (nothing) DO NOTHING
+INSERT INTO t VALUES (1, 'a', 1) ON CONFLICT DO UPDATE SET nothing = 1
+INSERT INTO t VALUES (1, 'a', 1) ON CONFLICT (a) DO UPDATE SET n = excluded.nothing
+INSERT INTO t SELECT * FROM t ON CONFLICT (a) DO NOTHING
+-- error 2067: UNIQUE constraint failed
+INSERT INTO t VALUES (51, 'six', 2) ON CONFLICT (a) DO UPDATE SET b = 'six'
+
+-- # returning
+-- converges
+CREATE TABLE t(a INTEGER PRIMARY KEY, b, c AS (b || '!'))
+CREATE TABLE auto(a INTEGER PRIMARY KEY AUTOINCREMENT, b)
+CREATE TRIGGER after_ AFTER INSERT ON t BEGIN UPDATE t SET b = 'changed' WHERE a = new.a; END
+INSERT INTO t(b) VALUES ('x'), ('y') RETURNING *
+SELECT * FROM t
+INSERT INTO t(b) VALUES ('z') RETURNING rowid, oid, _rowid_, a + 1 AS next, upper(b), c, 'text', NULL, (SELECT count(*) FROM t)
+UPDATE t SET b = b || a RETURNING a, b, c
+UPDATE t SET b = 'n' WHERE a > 100 RETURNING *
+DELETE FROM t WHERE a = 2 RETURNING a, b
+INSERT INTO auto(b) SELECT b FROM t RETURNING a, b AS "quoted name"
+REPLACE INTO t(a, b) VALUES (1, 'r'), (9, 's') RETURNING *
+INSERT OR IGNORE INTO t(a, b) VALUES (1, 'i'), (10, 'j') RETURNING *
+UPDATE t SET b = s.b FROM (SELECT 1 AS a, 'from' AS b) AS s WHERE s.a = t.a RETURNING t.b
+DELETE FROM t RETURNING a IS NULL
+-- error 1: 
+DELETE FROM t RETURNING count(*) IS NULL
+INSERT INTO t(b) VALUES (1) RETURNING nothing
+INSERT INTO t(b) VALUES (1) RETURNING sum(a)
+INSERT INTO t(b) VALUES (1) RETURNING row_number() OVER ()
+UPDATE t SET b = s.b FROM (SELECT 1 AS b) AS s RETURNING s.b
+INSERT INTO t(b) VALUES (1) RETURNING excluded.a
+
+-- # foreign keys
+-- converges
+CREATE TABLE p(id INTEGER PRIMARY KEY, name UNIQUE, x, y, UNIQUE (x, y))
+CREATE TABLE casc(id REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE, n)
+CREATE TABLE nul(id REFERENCES p ON DELETE SET NULL ON UPDATE SET NULL)
+CREATE TABLE dflt(id DEFAULT 1 REFERENCES p ON DELETE SET DEFAULT ON UPDATE SET DEFAULT)
+CREATE TABLE restr(id REFERENCES p ON DELETE RESTRICT ON UPDATE RESTRICT)
+CREATE TABLE noact(id REFERENCES p)
+CREATE TABLE pair(x, y, FOREIGN KEY (x, y) REFERENCES p(x, y) ON UPDATE CASCADE ON DELETE CASCADE)
+CREATE TABLE deferred(name REFERENCES p(name) DEFERRABLE INITIALLY DEFERRED)
+CREATE TABLE tree(id INTEGER PRIMARY KEY, up REFERENCES tree ON DELETE CASCADE)
+INSERT INTO p VALUES (1, 'one', 1, 1), (2, 'two', 2, 2), (3, 'three', 3, 3), (4, 'four', 4, NULL), (5, 'five', 5, 5)
+INSERT INTO casc VALUES (2, 1), (2, 2), (NULL, 3)
+INSERT INTO nul VALUES (2), (3)
+INSERT INTO dflt VALUES (2)
+INSERT INTO restr VALUES (3)
+INSERT INTO noact VALUES (5)
+INSERT INTO pair VALUES (2, 2), (4, NULL), (9, NULL)
+INSERT INTO deferred VALUES ('one')
+INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2), (4, 4), (5, 3)
+CREATE TRIGGER gone AFTER DELETE ON casc BEGIN INSERT INTO casc VALUES (NULL, 'gone ' || old.n); END
+UPDATE p SET id = 20 WHERE id = 2
+UPDATE p SET x = 22, y = 22 WHERE id = 20
+DELETE FROM p WHERE id = 20
+DELETE FROM tree WHERE id = 1
+DELETE FROM tree WHERE id = 4
+SELECT * FROM casc
+SELECT * FROM nul, dflt, pair
+INSERT OR REPLACE INTO p VALUES (4, 'four', 44, 44)
+UPDATE deferred SET name = 'five'
+-- error 787: FOREIGN KEY constraint failed
+INSERT INTO casc VALUES (99, 1)
+INSERT INTO pair VALUES (9, 9)
+DELETE FROM p WHERE id = 5
+UPDATE p SET id = 55 WHERE id = 5
+INSERT INTO deferred VALUES ('absent')
+UPDATE deferred SET name = 'absent'
+DELETE FROM p WHERE name = 'five'
+INSERT INTO tree VALUES (7, 8)
+INSERT OR IGNORE INTO casc VALUES (99, 1)
+INSERT OR REPLACE INTO p VALUES (5, 'other', 6, 6)
+-- error 1811: FOREIGN KEY constraint failed
+DELETE FROM p WHERE id = 3
+UPDATE p SET id = 33 WHERE id = 3
+DROP TABLE p
+-- converges
+CREATE TABLE mismatch(x REFERENCES p(y))
+CREATE TABLE nowhere(x REFERENCES absent)
+-- error 1: 
+INSERT INTO nowhere VALUES (NULL)
+INSERT INTO mismatch VALUES (1)
+INSERT INTO nowhere VALUES (1)
