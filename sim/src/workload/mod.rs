@@ -7,6 +7,7 @@ pub mod append;
 mod bank;
 pub mod bank_schema;
 pub mod counter;
+pub mod generated;
 pub mod migrate;
 pub mod register;
 mod setup;

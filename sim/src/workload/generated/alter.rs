@@ -1,0 +1,115 @@
+//! Statements that alter tables.
+
+use super::expression::Scope;
+use super::schema::{Affinity, Column, Table};
+use super::{Drawn, Generator};
+
+impl Generator {
+    /// One alteration, and mostly a look at the table afterwards.
+    pub(super) fn alter(&mut self) -> Vec<Drawn> {
+        let Some(table) = self.some_table() else { return vec![self.mistake()] };
+        let altered = match self.below(100) {
+            0..40 => self.add_column(&table),
+            40..52 => self.rename_column(&table),
+            52..66 => self.drop_column(&table),
+            66..76 => self.rename_table(&table),
+            76..84 => {
+                let name = self.schema.name("k");
+                let check = self.check(&table);
+                self.schema.constraints.push((table.name.clone(), name.clone()));
+                let sql = format!("ALTER TABLE {} ADD CONSTRAINT {name} CHECK ({check})", table.name);
+                self.finish("alter add constraint", sql)
+            }
+            84..90 if !self.schema.constraints.is_empty() => {
+                let at = self.below(self.schema.constraints.len() as u64) as usize;
+                let (table, name) = self.schema.constraints.remove(at);
+                self.finish("alter drop constraint", format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
+            }
+            _ => self.alter_column(&table),
+        };
+        let name = match altered.kind {
+            "alter rename table" => self.schema.tables.last().map(|table| table.name.clone()),
+            _ => Some(table.name),
+        };
+        let look = name.filter(|_| self.percent(60)).map(|name| {
+            let order = if self.percent(50) { " ORDER BY 1" } else { "" };
+            self.finish("select all columns", format!("SELECT * FROM {name}{order}"))
+        });
+        [altered].into_iter().chain(look).collect()
+    }
+
+    fn add_column(&mut self, table: &Table) -> Drawn {
+        let name = self.schema.name("n");
+        let affinity = *self.stream.pick(&Affinity::ALL);
+        let mut column = Column { name: name.clone(), affinity, generated: false, required: false, primary: false };
+        let mut sql = format!("ALTER TABLE {} ADD COLUMN {name}", table.name);
+        let (kind, text) = match self.below(10) {
+            0..5 => {
+                let value = self.operand(affinity);
+                let literal = self.one(&["0", "1", "'k'", "'0'", "1.0", "NULL", "x'00'", "-1"]).to_owned();
+                let value = if self.percent(60) { literal } else { format!("({value})") };
+                let required = if self.percent(20) { " NOT NULL" } else { "" };
+                ("alter add column with default", format!(" DEFAULT {value}{required}"))
+            }
+            5 => {
+                column.generated = true;
+                let expression = self.expression(&Scope::of_schema(table), 2);
+                ("alter add generated column", format!(" GENERATED ALWAYS AS ({expression}) VIRTUAL"))
+            }
+            6 => ("alter add column with collation", " COLLATE NOCASE DEFAULT 'K'".to_owned()),
+            7 => ("alter add column with foreign key", self.references()),
+            8 => {
+                let mut with = table.clone();
+                with.columns.push(column.clone());
+                ("alter add column with check", format!(" CHECK ({})", self.check(&with)))
+            }
+            _ => ("alter add column", String::new()),
+        };
+        sql.push_str(&format!(" {}{text}", self.type_name(affinity, table.strict)));
+        if let Some(table) = self.schema.table_mut(&table.name) {
+            table.columns.push(column);
+        }
+        self.finish(kind, sql)
+    }
+
+    fn rename_column(&mut self, table: &Table) -> Drawn {
+        let from = self.stream.pick(&table.columns).name.clone();
+        let to = self.schema.name("r");
+        if let Some(table) = self.schema.table_mut(&table.name) {
+            let names = table.columns.iter_mut().map(|column| &mut column.name);
+            for name in names.chain(table.unique.iter_mut().flatten()).filter(|name| **name == from) {
+                name.clone_from(&to);
+            }
+        }
+        self.finish("alter rename column", format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", table.name))
+    }
+
+    fn drop_column(&mut self, table: &Table) -> Drawn {
+        let used = |column: &&Column| column.primary || table.unique.iter().flatten().any(|name| *name == column.name);
+        let free: Vec<&Column> = table.columns.iter().filter(|column| !used(column)).collect();
+        let Some(name) = free.last().map(|column| column.name.clone()).filter(|_| table.columns.len() > 2) else {
+            let name = table.columns[0].name.clone();
+            return self.finish("alter drop key column", format!("ALTER TABLE {} DROP COLUMN {name}", table.name));
+        };
+        if let Some(table) = self.schema.table_mut(&table.name) {
+            table.columns.retain(|column| column.name != name);
+        }
+        self.finish("alter drop column", format!("ALTER TABLE {} DROP COLUMN {name}", table.name))
+    }
+
+    fn rename_table(&mut self, table: &Table) -> Drawn {
+        let to = self.schema.name("t");
+        self.schema.rename_table(&table.name, &to);
+        if let Some(at) = self.schema.tables.iter().position(|table| table.name == to) {
+            let renamed = self.schema.tables.remove(at);
+            self.schema.tables.push(renamed);
+        }
+        self.finish("alter rename table", format!("ALTER TABLE {} RENAME TO {to}", table.name))
+    }
+
+    fn alter_column(&mut self, table: &Table) -> Drawn {
+        let column = self.stream.pick(&table.columns).name.clone();
+        let what = self.one(&["SET NOT NULL", "DROP NOT NULL"]);
+        self.finish("alter column", format!("ALTER TABLE {} ALTER COLUMN {column} {what}", table.name))
+    }
+}
