@@ -23,6 +23,10 @@ pub const VERSION: u8 = 1;
 /// The longest frame in bytes.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 
+/// The most bytes that one thing may take which travels in a frame with what belongs to it: a request, the entry that it
+/// becomes, a chunk of a copy.
+pub const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX - 4096;
+
 const CHECKSUM_BYTES: usize = 8;
 
 /// A message between nodes.

@@ -22,6 +22,7 @@ use crate::log_store::{self, BootError, Opened};
 use crate::prove;
 use crate::raft::{self, Batch, Configuration, Index, Position, Raft, Rules, Term};
 use crate::state_machine::{self, Fatal, StateMachine};
+use crate::wire;
 
 /// Reads the disk and builds a replica that has said nothing yet.
 pub(super) async fn boot<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Result<Replica<R>, Stop> {
@@ -129,17 +130,18 @@ fn replica<H: Host, R: Rules>(
     database: String,
     state_machine: StateMachine<R>,
     configuration: (Index, Configuration),
-    options: Options,
+    mut options: Options,
     rules: R,
 ) -> Replica<R> {
     let superblock = opened.superblock;
     let mut log = opened.store;
     log.set_segment_bytes_max(options.segment_bytes_max);
+    options.copy_chunk_bytes = options.copy_chunk_bytes.min(wire::PAYLOAD_BYTES_MAX);
     let ticks = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
     let core = raft::Options {
         heartbeat_ticks: ticks(options.heartbeat),
         election_ticks: ticks(options.election_min),
-        max_append_bytes: options.append_bytes_max,
+        max_append_bytes: options.append_bytes_max.min(wire::PAYLOAD_BYTES_MAX),
         max_inflight: options.inflight_max,
         max_inflight_bytes: options.inflight_bytes_max,
         max_uncommitted_bytes: options.uncommitted_bytes_max,

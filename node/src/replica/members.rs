@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::bounds::MEMBERS_MAX;
 use super::{Replica, answer, duration};
 use crate::api::{Error, Member, MemberChange, Reply, Response, Rows, Value};
 use crate::event::Event;
@@ -49,7 +50,7 @@ impl<R: Rules> Replica<R> {
     /// Asks the core for a change.
     pub(super) fn change_members<H: Host>(&mut self, host: &mut H, request: RequestId, changes: Vec<MemberChange>) {
         let changes = changes.into_iter().map(|change| self.change(change)).collect::<Result<Vec<_>, _>>();
-        match changes {
+        match changes.and_then(|changes| self.few_enough(changes)) {
             Ok(changes) => {
                 let id = self.requests.proposal();
                 self.changes.asked.push((id, request));
@@ -77,6 +78,23 @@ impl<R: Rules> Replica<R> {
             MemberChange::Promote(member) => Change::Promote(self.find(&member)?),
             MemberChange::Remove(member) => Change::Remove(self.find(&member)?),
         })
+    }
+
+    /// Refuses changes that lead to more members than there can be.
+    fn few_enough(&self, changes: Vec<Change>) -> Result<Vec<Change>, String> {
+        let mut members = self.raft.configuration().members();
+        for change in &changes {
+            match change {
+                Change::AddLearner { id, .. } => members.insert(*id),
+                Change::Remove(id) => members.remove(id),
+                Change::Promote(_) => false,
+            };
+        }
+        let count = members.len();
+        if count > MEMBERS_MAX {
+            return Err(format!("too many members: {count} nodes (limit {MEMBERS_MAX}); remove one first"));
+        }
+        Ok(changes)
     }
 
     /// The node that somebody means. An address may be that of two nodes, if a disk was replaced.

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `boot` | from a disk to a replica that has said nothing yet |
 //! | `peers` | the other nodes: addresses, boots, envelopes |
+//! | `bounds` | what a request may be |
 //! | `requests`, `reads`, `members` | what clients ask, until they are answered: writes, reads beside the log, changes of who takes part |
 //! | `apply` | executing entries |
 //! | `copies`, `receive` | a copy of the database on its way out, and on its way in |
@@ -26,6 +27,7 @@
 
 mod apply;
 mod boot;
+mod bounds;
 mod copies;
 mod digests;
 mod members;

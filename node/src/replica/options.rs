@@ -35,7 +35,8 @@ pub struct Options {
     pub promote_lag: u64,
     /// The most bytes of payload that wait to be committed. Beyond it clients are told that the node is busy.
     pub uncommitted_bytes_max: usize,
-    /// The most bytes of one request's statements and values.
+    /// The most bytes of one encoded request, of whatever kind. At most [`PAYLOAD_BYTES_MAX`](crate::wire::PAYLOAD_BYTES_MAX)
+    /// whatever this says.
     pub request_bytes_max: usize,
     /// The most entries executed in one transaction.
     pub apply_entries_max: usize,

@@ -4,18 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Replica, answer};
-use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Request, Response, SessionError, SessionSequence};
+use super::{Replica, answer, bounds};
+use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Response, SessionError, SessionSequence};
 use crate::host::{Broken, CallId, Host, RequestId};
 use crate::raft::{self, EntryKind, Index, Position, ProposalId, ProposeError, Role, Rules, Term};
 use crate::state_machine::{Command, Registration};
-use crate::wire::{self, Malformed};
-
-/// The most statements of one request. Each has a result, and the answer must fit a frame.
-const STATEMENTS_MAX: usize = 10_000;
-
-/// The greatest sequence number in a session. SQLite's integers are signed.
-const SEQUENCE_MAX: u64 = i64::MAX as u64;
+use crate::wire;
 
 /// The requests that wait.
 #[derive(Default)]
@@ -33,12 +27,16 @@ pub(super) struct Requests {
 impl<R: Rules> Replica<R> {
     /// Takes on a request, passes it on, or refuses it.
     pub(super) fn asked<H: Host>(&mut self, host: &mut H, id: RequestId, bytes: &Bytes) {
+        // Its length first: what is decoded takes many times as much memory.
+        if let Err(reason) = bounds::readable(bytes.len(), self.options.request_bytes_max) {
+            return refuse(host, id, reason);
+        }
         let asked: wire::Asked = match wire::decode(bytes) {
             Ok(asked) => asked,
-            Err(malformed) => return refuse_malformed(host, id, malformed),
+            Err(malformed) => return refuse(host, id, format!("the request cannot be read: {malformed}")),
         };
-        if let Err(reason) = acceptable(&asked.request, bytes.len(), self.options.request_bytes_max) {
-            return answer(host, id, &Err(Error::Refused(reason)));
+        if let Err(reason) = bounds::acceptable(&asked.request) {
+            return refuse(host, id, reason);
         }
         let leads = self.raft.role() == Role::Leader;
         match asked.request.command {
@@ -173,74 +171,6 @@ impl Requests {
     }
 }
 
-/// Whether a request of so many bytes can be taken on at all, whatever the state of the cluster.
-fn acceptable(request: &Request, bytes: usize, bytes_max: usize) -> Result<(), String> {
-    if let Some(SessionSequence { sequence, done_below, .. }) = request.session {
-        if !(1..=SEQUENCE_MAX).contains(&sequence) {
-            return Err(format!("the sequence number {sequence} is impossible; count requests from 1"));
-        }
-        if done_below > sequence {
-            return Err(format!("the request {sequence} says that it is not asked for: done_below is {done_below}"));
-        }
-    }
-    let statements = match (&request.command, request.session) {
-        (Asked::Register, None) => return Ok(()),
-        (Asked::Register, Some(_)) => return Err("a session is registered without being in one".into()),
-        (Asked::Members | Asked::Change(_) | Asked::Transfer(_), None) => return Ok(()),
-        (Asked::Members | Asked::Change(_) | Asked::Transfer(_), Some(_)) => {
-            return Err("what concerns the members is asked without a session".into());
-        }
-        (Asked::Execute(batch) | Asked::Query(batch, _), _) => batch.statements.len(),
-    };
-    if statements == 0 {
-        return Err("the request holds no statement; send at least one".into());
-    }
-    if statements > STATEMENTS_MAX {
-        return Err(format!("the request has {statements} statements, {STATEMENTS_MAX} is the most; split it"));
-    }
-    if bytes > bytes_max {
-        return Err(format!("the request has {bytes} bytes, {bytes_max} is the most; split it into several requests"));
-    }
-    Ok(())
-}
-
-fn refuse_malformed<H: Host>(host: &mut H, id: RequestId, malformed: Malformed) {
-    answer(host, id, &Err(Error::Refused(format!("the request cannot be read: {malformed}"))));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{SqlError, Statement};
-
-    #[test]
-    fn a_request_that_no_session_can_hold_is_refused() {
-        let batch = Batch { statements: vec![Statement::new("SELECT 1")], atomic: true };
-        let told = |command: &Asked, sequence, done_below| {
-            let session = Some(SessionSequence { session: 5, sequence, done_below });
-            acceptable(&Request { session, command: command.clone() }, 1, 1)
-        };
-        let execute = Asked::Execute(batch);
-        assert_eq!(told(&execute, 1, 1), Ok(()));
-        assert_eq!(told(&execute, SEQUENCE_MAX, 0), Ok(()));
-        assert!(told(&execute, 0, 0).is_err() && told(&execute, SEQUENCE_MAX + 1, 1).is_err());
-        assert!(told(&execute, 1, 2).is_err(), "it would be forgotten before it is executed");
-        assert!(told(&Asked::Register, 1, 1).is_err());
-        assert_eq!(acceptable(&Request { session: None, command: Asked::Register }, 1, 1), Ok(()));
-    }
-
-    #[test]
-    fn the_longest_answer_to_the_longest_request_fits_a_frame() {
-        let request = |count| {
-            let statements = vec![Statement::new(""); count];
-            Request { session: None, command: Asked::Execute(Batch { statements, atomic: false }) }
-        };
-        assert_eq!(acceptable(&request(STATEMENTS_MAX), 1, 1), Ok(()));
-        assert!(acceptable(&request(STATEMENTS_MAX + 1), 1, 1).is_err());
-        let error = SqlError { code: i32::MAX, message: "€".repeat(1001) };
-        let results = vec![Err(error); STATEMENTS_MAX];
-        let values = crate::state_machine::RESULT_BYTES_MAX;
-        let response: Response = Ok(Reply { index: u64::MAX, term: u64::MAX, results });
-        assert!(wire::encode(&response).len() + values < wire::FRAME_BYTES_MAX);
-    }
+fn refuse<H: Host>(host: &mut H, id: RequestId, reason: String) {
+    answer(host, id, &Err(Error::Refused(reason)));
 }
