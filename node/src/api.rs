@@ -191,6 +191,10 @@ pub enum Error {
     /// The request was not executed now, for a reason that lies in its session.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// The system never does what the command asks, on any node: it keeps no sessions, or its members never change. Nothing
+    /// was done, and there is no point in asking again.
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 /// Why the entry of a request with a session did not execute it. Every replica decides so at the same entry.

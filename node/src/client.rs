@@ -3,9 +3,10 @@
 //! It needs two things of the world, [`Transport::call`] and [`Transport::sleep`], and keeps no clock of its own.
 //!
 //! Whatever may write is sent in a session, which the client registers before the first of it: so it may be sent again while
-//! its outcome is unknown, and is executed once. What only reads needs none. Where nodes keep no sessions a write is
-//! sent again while its outcome is unknown only if the caller says that a second execution would change nothing
-//! ([`Resend::Idempotent`]). Everything else ends as [`Failure::Unknown`], and the caller decides.
+//! its outcome is unknown, and is executed once. What only reads needs none. Where nodes say that they keep no sessions
+//! ([`Error::Unsupported`]) a write is sent again while its outcome is unknown only if the caller says that a second
+//! execution would change nothing ([`Resend::Idempotent`]). Everything else ends as [`Failure::Unknown`], and the caller
+//! decides.
 
 use std::future::Future;
 use std::time::Duration;
@@ -93,7 +94,7 @@ enum Session {
     None,
     /// It is open, and this is the next request's number.
     Open { session: u64, next: u64 },
-    /// The nodes keep no sessions.
+    /// The nodes have said that they keep no sessions.
     Unsupported,
 }
 
@@ -149,8 +150,8 @@ impl<T: Transport> Client<T> {
             let (_, registered) = self.send(&Request { session: None, command: Command::Register }, true).await;
             self.session = match registered {
                 Ok(reply) => Session::Open { session: reply.index, next: 1 },
-                Err(End::Refused(_)) => Session::Unsupported,
-                // A session that was opened unbeknown to the client harms nobody; the command itself was not sent.
+                Err(End::Unsupported(_)) => Session::Unsupported,
+                // Any other refusal is about this one request, and the next command registers again. A session that was opened unbeknown to the client harms nobody; the command itself was not sent.
                 Err(end) => return Err(Failure::NotExecuted(format!("no session could be registered: {end}"))),
             };
         }
@@ -181,6 +182,10 @@ impl<T: Transport> Client<T> {
                     self.preferred = Some(node);
                     return (attempt, Err(End::Refused(reason)));
                 }
+                Err(Ask::Unsupported(reason)) if doubt.is_none() => {
+                    self.preferred = Some(node);
+                    return (attempt, Err(End::Unsupported(reason)));
+                }
                 Err(Ask::Redirect(leader)) => {
                     self.preferred = Some(leader);
                     last = "no node leads".into();
@@ -190,7 +195,7 @@ impl<T: Transport> Client<T> {
                     doubt = Some(reason);
                     self.preferred = None;
                 }
-                Err(Ask::Fatal(reason) | Ask::Later(reason)) => {
+                Err(Ask::Fatal(reason) | Ask::Unsupported(reason) | Ask::Later(reason)) => {
                     last = reason;
                     self.preferred = None;
                 }
@@ -220,6 +225,7 @@ impl<T: Transport> Client<T> {
                 Err(Ask::Later(error.to_string()))
             }
             Ok(Err(Error::Refused(reason))) => Err(Ask::Fatal(reason)),
+            Ok(Err(Error::Unsupported(reason))) => Err(Ask::Unsupported(reason)),
             Ok(Err(Error::Unknown(reason))) => Err(Ask::Unknown(reason)),
             Ok(Err(Error::Session(error))) => Err(Ask::Session(error)),
             Err(malformed) => Err(Ask::Unknown(malformed.to_string())),
@@ -239,6 +245,8 @@ impl<T: Transport> Client<T> {
 enum Ask {
     /// Nothing was done and nothing will be, however often it is tried.
     Fatal(String),
+    /// Nothing was done, and no node of this system ever does such a thing.
+    Unsupported(String),
     /// Nothing was done; this node leads.
     Redirect(String),
     /// Nothing was done; it may go better later.
@@ -255,6 +263,9 @@ enum End {
     /// It is none that the node would ever execute.
     #[error("{0}")]
     Refused(String),
+    /// It is of a kind that the system does not know.
+    #[error("{0}")]
+    Unsupported(String),
     /// Nobody took it on, however often it was sent.
     #[error("{0}")]
     GaveUp(String),
@@ -270,7 +281,7 @@ enum End {
 impl From<End> for Failure {
     fn from(end: End) -> Failure {
         match end {
-            End::Refused(reason) | End::GaveUp(reason) => Failure::NotExecuted(reason),
+            End::Refused(reason) | End::Unsupported(reason) | End::GaveUp(reason) => Failure::NotExecuted(reason),
             End::Unknown(reason) => Failure::Unknown(reason),
             End::Session { error: error @ SessionError::ResultsNotKept { .. }, .. } => {
                 Failure::Unknown(error.to_string())

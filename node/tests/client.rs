@@ -50,6 +50,10 @@ fn refused() -> Answer {
     Ok(Err(Error::Refused("no".into())))
 }
 
+fn unsupported() -> Answer {
+    Ok(Err(Error::Unsupported("this system keeps no sessions".into())))
+}
+
 const BROKEN: Answer = Err(CallError::Broken);
 
 fn batch() -> Batch {
@@ -174,11 +178,20 @@ fn a_number_that_was_used_for_something_else_was_not_executed() {
 fn without_sessions_only_what_may_happen_twice_is_sent_again() {
     let mut client = client();
     assert_eq!(
-        write(&mut client, Resend::Never, vec![refused(), BROKEN]),
+        write(&mut client, Resend::Never, vec![unsupported(), BROKEN]),
         (1, Err(Failure::Unknown("the connection broke".into())))
     );
     assert_eq!(numbers(&mut client), [None, None]);
     assert_eq!(write(&mut client, Resend::Idempotent, vec![BROKEN, reply(6)]), (2, Ok(6)), "it does not ask again");
+}
+
+#[test]
+fn a_registration_that_was_refused_is_tried_again_with_the_next_write() {
+    let mut client = client();
+    let failure = Failure::NotExecuted("no session could be registered: no".into());
+    assert_eq!(write(&mut client, Resend::Idempotent, vec![refused()]), (0, Err(failure)), "the write was not sent");
+    assert_eq!(write(&mut client, Resend::Never, vec![reply(5), BROKEN, reply(6)]), (2, Ok(6)));
+    assert_eq!(numbers(&mut client), [None, Some((5, 1, 1)), Some((5, 1, 1))]);
 }
 
 #[test]

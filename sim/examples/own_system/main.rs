@@ -141,8 +141,8 @@ impl Node {
             Command::Query(batch, _) => plain_sqlite::execute(&self.database, &batch),
             Command::Execute(batch) if batch.atomic => self.execute(&batch),
             Command::Execute(_) => return Err(Error::Refused("only atomic batches can be mirrored".to_owned())),
-            Command::Register => return Err(Error::Refused("the mirrors keep no client sessions".to_owned())),
-            _ => return Err(Error::Refused("the mirrors are always the same".to_owned())),
+            Command::Register => return Err(Error::Unsupported("the mirrors keep no client sessions".to_owned())),
+            _ => return Err(Error::Unsupported("the mirrors are always the same".to_owned())),
         };
         let results = results.map_err(|error| Error::Unknown(error.to_string()))?;
         Ok(Reply { index: self.number, term: 0, results })

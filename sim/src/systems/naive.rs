@@ -191,10 +191,10 @@ impl Node {
             Command::Execute(batch) => (batch, true),
             Command::Query(batch, _) => (batch, false),
             Command::Register => {
-                return self.respond(id, &Err(Error::Refused("this system keeps no client sessions".into())));
+                return self.respond(id, &Err(Error::Unsupported("this system keeps no client sessions".into())));
             }
             Command::Members | Command::Change(_) | Command::Transfer(_) => {
-                return self.respond(id, &Err(Error::Refused("the members of this system never change".into())));
+                return self.respond(id, &Err(Error::Unsupported("the members of this system never change".into())));
             }
         };
         match design.leader() {

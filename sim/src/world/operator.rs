@@ -157,7 +157,7 @@ impl Operator {
         };
         let rows = match self.members(&node).await {
             Ok(rows) => rows,
-            Err(Some(Error::Refused(reason))) => return Err(reason),
+            Err(Some(Error::Refused(reason) | Error::Unsupported(reason))) => return Err(reason),
             Err(_) => return Ok(None),
         };
         self.leader = rows.iter().find(|row| row.leads).map(|row| row.address.clone());
