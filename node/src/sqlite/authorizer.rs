@@ -108,12 +108,16 @@ impl State {
             self.alters.store(true, Ordering::Relaxed);
             *self.altered.lock().expect("nothing panics while it holds the lock") = Some(table_name.to_owned());
         }
+        if let AuthAction::Function { function_name } = context.action
+            && ["random", "randomblob"].iter().any(|name| function_name.eq_ignore_ascii_case(name))
+        {
+            self.draws.fetch_add(1, Ordering::Relaxed);
+        }
         if self.alters.load(Ordering::Relaxed) && checks_rows(&context.action) {
             return Authorization::Allow;
         }
-        let refusal = refusal(&context.action, context.database_name)
-            .or_else(|| self.refusal_unless_ddl(&context.action))
-            .or_else(|| self.refusal_in_alter(&context.action));
+        let refusal =
+            refusal(&context.action, context.database_name).or_else(|| self.refusal_unless_ddl(&context.action));
         match refusal {
             None => Authorization::Allow,
             Some(message) => {
@@ -121,16 +125,6 @@ impl State {
                 Authorization::Deny
             }
         }
-    }
-
-    /// Why a user may not draw random numbers while a table is altered: SQLite takes its own generator's there.
-    fn refusal_in_alter(&self, action: &AuthAction<'_>) -> Option<String> {
-        let AuthAction::Function { function_name } = *action else { return None };
-        if !["random", "randomblob"].iter().any(|name| function_name.eq_ignore_ascii_case(name)) {
-            return None;
-        }
-        self.draws.fetch_add(1, Ordering::Relaxed);
-        self.alters.load(Ordering::Relaxed).then(|| RANDOM_CONSTRAINT.to_owned())
     }
 
     /// Why a user may not do what SQLite itself does while it creates or drops something.

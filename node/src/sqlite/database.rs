@@ -166,24 +166,26 @@ impl Database {
     /// # Errors
     /// What SQLite reports, and [`Unfit`] for a text that is not one statement, or one of unbounded cost.
     pub fn prepare<'a>(&'a self, sql: &str) -> (Result<CachedStatement<'a>, Unfit>, Seen) {
+        // Before SQLite sees it: what it would take long to prepare, or recurse for.
+        let single = || self.as_user(&Seen::default(), |connection| text::check_single(connection, sql)).0;
         let fit = self.views.borrow().refusal(sql).map_or(Ok(()), |refusal| Err(Unfit::Refused(refusal)));
-        match fit.and_then(|()| self.as_user(&Seen::default(), |connection| text::check_single(connection, sql)).0) {
-            Ok(()) => {
-                let (prepared, seen) = self.as_user(&Seen::default(), |connection| connection.prepare_cached(sql));
-                let fit = match prepared {
-                    Err(error) => Err(Unfit::Sqlite(error)),
-                    // What comes from the cache was looked at when it went there.
-                    Ok(prepared) => match Some(()).filter(|()| seen.prepared).and_then(|()| text::name_refusal(sql)) {
-                        None => Ok(prepared),
-                        Some(refusal) => {
-                            prepared.discard();
-                            Err(Unfit::Refused(refusal))
-                        }
-                    },
-                };
-                (fit, seen)
+        if let Err(unfit) = fit.and_then(|()| single()) {
+            return (Err(unfit), Seen::default());
+        }
+
+        let (prepared, seen) = self.as_user(&Seen::default(), |connection| connection.prepare_cached(sql));
+        let prepared = match prepared {
+            Err(error) => return (Err(Unfit::Sqlite(error)), seen),
+            // What comes from the cache was looked at when it went there.
+            Ok(prepared) if !seen.prepared => return (Ok(prepared), seen),
+            Ok(prepared) => prepared,
+        };
+        match text::name_refusal(sql, seen.alters.is_some()) {
+            None => (Ok(prepared), seen),
+            Some(refusal) => {
+                prepared.discard();
+                (Err(Unfit::Refused(refusal)), seen)
             }
-            Err(unfit) => (Err(unfit), Seen::default()),
         }
     }
 

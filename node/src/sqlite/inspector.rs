@@ -11,9 +11,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::authorizer::{RANDOM_CONSTRAINT, TEMPORARY, local_table};
 use super::database::{Database, Options, Seen};
-use super::is_internal;
 use super::limits::NAME_BYTES_MAX;
 use super::schema::{self, Key};
+use super::{INTERNAL_TABLES, is_internal};
 
 /// Inspects one database's schema. An object's definition says all that is looked for, so each is looked at once.
 #[derive(Debug, Default)]
@@ -35,11 +35,11 @@ struct Object {
 
 impl Inspector {
     /// Why the schema, as a user's statement just left it, is refused; `None` if it is fine. Also returns how many objects it has,
-    /// as far as they were looked at. `internal` are the node's own tables.
+    /// as far as they were looked at.
     ///
     /// # Errors
     /// What SQLite reports.
-    pub fn refusal(&mut self, database: &Database, internal: &[&str]) -> rusqlite::Result<(Option<String>, usize)> {
+    pub fn refusal(&mut self, database: &Database) -> rusqlite::Result<(Option<String>, usize)> {
         let objects = objects(database.connection())?;
         let count = objects.len();
         // The authorizer sees `CREATE TRIGGER temp.x ON main.t` as one of the main schema.
@@ -50,7 +50,7 @@ impl Inspector {
         for object in objects {
             let hash = object.hash();
             if !self.fine.contains(&hash)
-                && let Some(refusal) = self.object_refusal(database, &object, internal)?
+                && let Some(refusal) = self.object_refusal(database, &object)?
             {
                 return Ok((Some(refusal), count));
             }
@@ -60,16 +60,11 @@ impl Inspector {
         Ok((None, count))
     }
 
-    fn object_refusal(
-        &mut self,
-        database: &Database,
-        object: &Object,
-        internal: &[&str],
-    ) -> rusqlite::Result<Option<String>> {
+    fn object_refusal(&mut self, database: &Database, object: &Object) -> rusqlite::Result<Option<String>> {
         let Object { kind, name, table, sql } = object;
         if let Some(taken) = [name, table].into_iter().find(|name| is_internal(name)) {
             let refused = format!("{taken} is refused: names that begin with _lockstep_ are Lockstep's own");
-            return Ok((!internal.contains(&table.as_str())).then_some(refused));
+            return Ok((!INTERNAL_TABLES.contains(&table.as_str())).then_some(refused));
         }
         if let Some(refusal) = local_table(name).or_else(|| name_refusal(kind, name)) {
             return Ok(Some(refusal));

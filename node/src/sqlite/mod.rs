@@ -46,6 +46,9 @@ impl std::fmt::Display for Digest {
 /// Of their rows only those of client sessions are part of the digest ([`SESSION_TABLES`]).
 pub const INTERNAL_PREFIX: &str = "_lockstep_";
 
+/// Lockstep's own tables, as far as there are any.
+pub const INTERNAL_TABLES: [&str; 3] = ["_lockstep_state", SESSION_TABLES[0], SESSION_TABLES[1]];
+
 /// The tables of client sessions: replicas that differ in them will differ in what they execute.
 pub const SESSION_TABLES: [&str; 2] = ["_lockstep_sessions", "_lockstep_outcomes"];
 

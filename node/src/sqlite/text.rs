@@ -5,9 +5,9 @@ use std::ptr::null_mut;
 
 use rusqlite::{Connection, ffi};
 
-use super::authorizer::local_table;
+use super::INTERNAL_TABLES;
+use super::authorizer::{RANDOM_CONSTRAINT, local_table};
 use super::database::Unfit;
-use super::{INTERNAL_PREFIX, is_internal};
 
 /// Refuses a text that goes on after its first statement.
 ///
@@ -77,15 +77,18 @@ fn is_blank(sql: &str) -> bool {
 /// Why a text is refused for the tables that it names; `None` if it is fine.
 ///
 /// The authorizer is not asked about columns that `NATURAL JOIN` and `USING` compare, nor about a table of which nothing else
-/// is read. A name has no second spelling, so the text shows it.
-pub(super) fn name_refusal(sql: &str) -> Option<String> {
-    if let Some(word) = words(sql).find(|word| is_internal(word)) {
-        return Some(format!(
-            "{word} is refused: Lockstep keeps its own state under names that begin with {INTERNAL_PREFIX}; choose another name, \
-             and bind such a text as a parameter"
-        ));
-    }
+/// is read; and while a table is altered, SQLite draws from its own generator. A name has no second spelling, so the text shows
+/// it.
+pub(super) fn name_refusal(sql: &str, alters: bool) -> Option<String> {
     let is_any = |word: &str, of: &[&str]| of.iter().any(|one| word.eq_ignore_ascii_case(one));
+    if let Some(word) = words(sql).find(|word| is_any(word, &INTERNAL_TABLES)) {
+        let message =
+            "Lockstep keeps its own state under that name; choose another name, and bind such a text as a parameter";
+        return Some(format!("{word} is refused: {message}"));
+    }
+    if alters && words(sql).any(|word| is_any(word, &["random", "randomblob"])) {
+        return Some(RANDOM_CONSTRAINT.to_owned());
+    }
     if !words(sql).any(|word| is_any(word, &["natural", "using"])) {
         return None;
     }

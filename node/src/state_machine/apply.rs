@@ -293,7 +293,7 @@ impl<R: Rules> StateMachine<R> {
             state.schema_version = version;
             state.has_sequence = has_sequence(&self.database)?;
             self.database.read_views()?;
-            let (refusal, looked_at) = self.inspector.refusal(&self.database, store::TABLES)?;
+            let (refusal, looked_at) = self.inspector.refusal(&self.database)?;
             // The node's own work grows with the schema, each time that it changes.
             meter.steps = meter.steps.saturating_sub(looked_at as u64 * STEPS_AN_OBJECT);
             if refusal.is_some() {

@@ -13,7 +13,6 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::api::{Reply, SessionError, SessionSequence, StatementResult};
 use crate::raft::Index;
-use crate::sqlite::SESSION_TABLES;
 use crate::sqlite::database::Database;
 
 /// The longest encoding of a request's results that is kept, in bytes. One that is longer is returned once; after that only
@@ -22,12 +21,6 @@ pub const OUTCOME_BYTES_MAX: usize = super::RESULT_BYTES_MAX;
 
 /// Expired sessions are removed so many times at most while as many entries pass as the newest session lives.
 const REMOVALS_A_LIFETIME: u32 = 64;
-
-/// The table of sessions.
-pub const SESSIONS: &str = SESSION_TABLES[0];
-
-/// The table of what requests before a session's last came to.
-pub const OUTCOMES: &str = SESSION_TABLES[1];
 
 /// Creates the tables.
 pub const SCHEMA: &str = "

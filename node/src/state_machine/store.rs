@@ -6,11 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sessions;
 use crate::raft::{Index, Position, Term};
-use crate::sqlite::Digest;
 use crate::sqlite::database::Database;
-
-/// The tables that are Lockstep's own.
-pub const TABLES: &[&str] = &["_lockstep_state", sessions::SESSIONS, sessions::OUTCOMES];
+use crate::sqlite::{Digest, INTERNAL_TABLES};
 
 /// The row, but for the membership.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +25,7 @@ pub struct Stored {
 /// # Errors
 /// What SQLite reports.
 pub fn load(connection: &Connection) -> rusqlite::Result<Option<Stored>> {
-    if !connection.table_exists(Some("main"), TABLES[0])? {
+    if !connection.table_exists(Some("main"), INTERNAL_TABLES[0])? {
         return Ok(None);
     }
     let sql = "SELECT applied, term, time_us, digest FROM main._lockstep_state";

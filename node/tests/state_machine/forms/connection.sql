@@ -133,6 +133,7 @@ SELECT * FROM pragma_quick_check('t')
 CREATE TABLE checked AS SELECT * FROM pragma_quick_check('t')
 -- refused: page_count is refused
 SELECT count(*) FROM pragma_page_count
+-- refused: by NATURAL or USING
 SELECT guess.page_count FROM guess JOIN pragma_page_count USING (page_count)
 -- refused: is refused
 SELECT guess.name FROM guess JOIN pragma_table_list USING (name)

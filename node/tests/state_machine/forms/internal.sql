@@ -43,7 +43,7 @@ DROP VIEW _lockstep_state
 -- refused: Lockstep's own
 ALTER TABLE t RENAME TO _lockstep_t
 ALTER TABLE t RENAME TO "_LockStep_state2"
--- refused: foreign key to _lockstep_state
+-- refused: Lockstep keeps its own state
 CREATE TABLE child(a REFERENCES _lockstep_state(applied))
 CREATE TABLE child(a, FOREIGN KEY (a) REFERENCES "_lockstep_state")
 -- refused: Lockstep's own mark
@@ -60,25 +60,17 @@ DROP TRIGGER _lockstep_trigger
 CREATE TABLE t(a)
 CREATE TABLE u(a)
 CREATE TABLE w(a)
-CREATE TRIGGER deep AFTER INSERT ON t BEGIN UPDATE _lockstep_state SET applied = 0; END
-CREATE TRIGGER deeper AFTER INSERT ON u BEGIN INSERT INTO t VALUES (1); END
-CREATE TRIGGER look AFTER INSERT ON w BEGIN INSERT INTO u SELECT session FROM _lockstep_sessions; END
-CREATE VIEW peek AS SELECT applied FROM _lockstep_state
-CREATE VIEW second AS SELECT * FROM peek
 CREATE VIEW version AS SELECT sqlite_version() AS v
 CREATE VIEW made AS SELECT 1 AS a
-CREATE TRIGGER instead INSTEAD OF INSERT ON made BEGIN DELETE FROM _lockstep_sessions; END
 CREATE TABLE last(a)
 CREATE TRIGGER counted AFTER DELETE ON w BEGIN INSERT INTO last VALUES (changes()); END
 -- refused: Lockstep keeps its own state
-INSERT INTO t VALUES (1)
-INSERT INTO u VALUES (1)
-INSERT INTO w VALUES (1)
-SELECT * FROM peek
-SELECT * FROM second
-SELECT * FROM t, second
-INSERT INTO made VALUES (1)
-INSERT INTO last SELECT applied FROM peek
+CREATE TRIGGER deep AFTER INSERT ON t BEGIN UPDATE _lockstep_state SET applied = 0; END
+CREATE TRIGGER look AFTER INSERT ON w BEGIN INSERT INTO u SELECT session FROM _lockstep_sessions; END
+CREATE TRIGGER instead INSTEAD OF INSERT ON made BEGIN DELETE FROM _lockstep_sessions; END
+CREATE VIEW peek AS SELECT applied FROM _lockstep_state
+CREATE VIEW guessed AS SELECT t.a FROM t NATURAL JOIN "_lockstep_STATE"
+SELECT '_lockstep_state'
 -- refused: differs between builds
 SELECT * FROM version
 -- refused: RETURNING

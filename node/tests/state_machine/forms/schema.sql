@@ -109,7 +109,6 @@ CREATE INDEX bad ON v(a)
 CREATE INDEX bad ON sqlite_schema(name)
 CREATE TRIGGER bad AFTER INSERT ON sqlite_schema BEGIN SELECT 1; END
 CREATE TABLE main.main.x(a)
-CREATE INDEX bad ON t(b) WHERE b LIKE 'x%'
 -- error 257: no such collation sequence
 CREATE TABLE bad(a COLLATE nonsense PRIMARY KEY)
 -- error 1555: UNIQUE constraint failed

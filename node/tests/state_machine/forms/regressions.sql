@@ -1,5 +1,4 @@
--- Forms whose outcome is wrong at present, each with what should become of it. They are executed only on request, and move to
--- their subject's file when they are mended.
+-- Forms that once parted replicas, ended them, or kept copies of them from being accepted.
 
 -- # a trigger of one connection on a table of all: it is gone after a restart
 -- converges
@@ -12,7 +11,7 @@ INSERT INTO t VALUES (1)
 -- # names that SQLite makes unique by chance
 -- converges
 CREATE TABLE t(a)
--- refused: named x:1 are refused
+-- refused: tells them apart by random numbers
 CREATE TABLE many AS SELECT 1 AS "x:1", 2 AS "x:1", 3 AS "x:1", 4 AS "x:1", 5 AS "x:1", 6 AS "x:1", 7 AS "x:1"
 SELECT * FROM (SELECT 1 AS "x:1", 2 AS "x:1", 3 AS "x:1", 4 AS "x:1", 5 AS "x:1", 6 AS "x:1", 7 AS "x:1")
 -- converges
@@ -34,7 +33,7 @@ CREATE TABLE page(rootpage INTEGER)
 INSERT INTO t VALUES (zeroblob(100000))
 CREATE TABLE u(a UNIQUE)
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO page SELECT i FROM n
--- refused: name the columns you need
+-- refused: by NATURAL or USING
 SELECT page.rootpage FROM page JOIN sqlite_schema USING (rootpage)
 SELECT page.rootpage FROM page NATURAL JOIN sqlite_schema
 SELECT name FROM sqlite_schema NATURAL JOIN page
@@ -97,7 +96,7 @@ SELECT rowid, name, seq FROM sqlite_sequence
 -- converges
 CREATE TABLE a(x INTEGER PRIMARY KEY AUTOINCREMENT, v UNIQUE)
 INSERT INTO a VALUES (9223372036854775806, 'x')
--- refused: 9223372036854775807
+-- error 13: 9223372036854775807
 INSERT OR IGNORE INTO a(v) VALUES ('x'), ('x')
 INSERT INTO a(v) VALUES ('x'), ('y') ON CONFLICT DO NOTHING
 -- converges
@@ -172,6 +171,7 @@ CREATE TABLE pragma_foreign_key_list("table")
 CREATE VIEW pragma_function_list AS SELECT 1
 -- converges
 CREATE TABLE u(a REFERENCES t)
+-- error 1: foreign key mismatch
 INSERT INTO u VALUES (NULL)
 
 -- # rows that are older than a column
@@ -215,7 +215,7 @@ SELECT * FROM s
 -- # a text in double quotes that is later a column
 -- converges
 CREATE TABLE t(a, b)
--- error 1: zz
+-- error 1: no such column
 CREATE INDEX i ON t(b, "zz")
 CREATE TABLE c(a CHECK (a <> "text"))
 CREATE INDEX p ON t(b) WHERE b <> "text"
