@@ -373,3 +373,29 @@ const CONFIG: [(DbConfig, bool); 13] = [
     // Checkpoints are the node's: SQLite would swallow their errors.
     (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a statement comes from the cache when it is prepared for the second time.
+    fn is_kept(sql: &str) -> bool {
+        let database = Database::in_memory(Options::default()).unwrap();
+        let prepare = || {
+            let (prepared, seen) = database.prepare(sql);
+            database.keep(prepared.unwrap(), &seen);
+            seen.prepared
+        };
+        assert!(prepare());
+        !prepare()
+    }
+
+    #[test]
+    fn the_cache_is_bounded_by_bytes() {
+        assert!(is_kept("SELECT 1"));
+        let literal = format!("SELECT '{}'", "x".repeat(900_000));
+        assert!(!is_kept(&literal));
+        let many = format!("SELECT {}", ["abs(1)"; 900].join(", "));
+        assert!(!is_kept(&many), "a short text may make a long program");
+    }
+}

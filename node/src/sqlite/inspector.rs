@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::authorizer::{RANDOM_CONSTRAINT, TEMPORARY, local_table};
-use super::database::{Database, Options, Seen};
+use super::database::{Database, OpenError, Options, Seen};
 use super::limits::NAME_BYTES_MAX;
 use super::schema::{self, Key};
 use super::{INTERNAL_TABLES, is_internal};
@@ -115,15 +116,7 @@ impl Inspector {
     fn definition_refusal(&mut self, table: &str, sql: &str) -> rusqlite::Result<Option<String>> {
         let scratch = match &mut self.scratch {
             Some(scratch) => scratch,
-            none => {
-                let opened = Database::in_memory(Options { cached_statements: 0, ..Options::default() });
-                none.insert(Box::new(opened.map_err(|error| {
-                    rusqlite::Error::SqliteFailure(
-                        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM),
-                        Some(format!("no database in memory could be opened: {error}")),
-                    )
-                })?))
-            }
+            none => none.insert(Box::new(open_scratch()?)),
         };
         let created = create_once_more(scratch, table, sql);
         // A definition that left something behind must not meet the next one.
@@ -132,6 +125,19 @@ impl Inspector {
         }
         created
     }
+}
+
+/// Opens a database in which a table can be created and dropped whatever it refers to.
+fn open_scratch() -> rusqlite::Result<Database> {
+    let opened = Database::in_memory(Options { cached_statements: 0, ..Options::default() });
+    let scratch = opened.map_err(|error| match error {
+        OpenError::Sqlite(error) => error,
+        OpenError::Vfs(reason) => {
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM), Some(reason))
+        }
+    })?;
+    scratch.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    Ok(scratch)
 }
 
 /// Creates a table in an empty database, and removes it again. Returns why it is refused, if it is.

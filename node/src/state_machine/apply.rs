@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::execute::{self, Meter, RESULT_BYTES_MAX};
-use super::fatal::{Failure, Fatal, fitted, refused, used_up};
+use super::fatal::{Failure, Fatal, Judge, fitted, refused, used_up};
 use super::sessions::{self, Admission};
 use super::{Command, DecodeError, Registration, State, StateMachine, has_sequence, schema_version, store};
 use crate::api::{Reply, SessionError, SqlError, Statement, StatementResult};
@@ -274,13 +274,21 @@ impl<R: Rules> StateMachine<R> {
             Err(Failure::Sql(error)) => return Ok(Err(error)),
             Err(Failure::Fatal(fatal)) => return Err(fatal),
         };
-        if done.wrote {
-            let refusal = self.follow(done.schema, &mut unit.meter).map_err(Fatal::own("following a statement"))?;
-            if let Some(message) = refusal {
-                return Ok(Err(refused(message)));
-            }
+        if !done.wrote {
+            return Ok(Ok(done.rows));
         }
-        Ok(Ok(done.rows))
+        // What the node does for a statement of a user's may fail because of what the user wrote.
+        let failures = self.database.disk_failures();
+        match self.follow(done.schema, &mut unit.meter) {
+            Ok(None) => Ok(Ok(done.rows)),
+            Ok(Some(refusal)) => Ok(Err(refused(refusal))),
+            Err(error) => match Judge::since(&self.database, failures).failure(error) {
+                Failure::Sql(error) => {
+                    Ok(Err(refused(format!("the node cannot work with what this makes: {}", error.message))))
+                }
+                Failure::Fatal(fatal) => Err(fatal),
+            },
+        }
     }
 
     /// Brings the state up to date after a statement that wrote. Returns why what it wrote is refused, if it is.

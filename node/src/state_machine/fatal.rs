@@ -118,7 +118,12 @@ impl<'a> Judge<'a> {
     /// To be made before the statement is prepared.
     pub fn new(database: &'a Database) -> Self {
         database.take_temporary_refused();
-        Judge { database, failures: database.disk_failures() }
+        Judge::since(database, database.disk_failures())
+    }
+
+    /// Of what happened since the disk had failed so many calls.
+    pub fn since(database: &'a Database, failures: u64) -> Self {
+        Judge { database, failures }
     }
 
     /// Sorts what SQLite reported.

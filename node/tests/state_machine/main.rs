@@ -12,6 +12,8 @@ mod disk;
 mod forms;
 #[path = "limits.rs"]
 mod limits;
+#[path = "reader.rs"]
+mod reader;
 #[path = "sessions.rs"]
 mod sessions;
 

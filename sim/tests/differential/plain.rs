@@ -2,7 +2,9 @@
 //! batch, and a statement that is prepared, bound and stepped. It shares no code with the state machine.
 
 use lockstep_node::api::{Batch, Parameters, Rows, SqlError, Statement, StatementResult, Value};
+use lockstep_node::sqlite::limits::Limits;
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Error, ToSql, ffi};
 
@@ -18,6 +20,16 @@ impl Plain {
         connection.pragma_update(None, "foreign_keys", true).expect("foreign keys can be on");
         // Otherwise the order of rows that no ORDER BY fixes could depend on the values bound to a statement.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("plans can be stable");
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).expect("strings can be strings");
+        let limits = Limits::default();
+        for (limit, value) in [
+            (Limit::SQLITE_LIMIT_LENGTH, limits.value_bytes),
+            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits.pattern_bytes),
+            (Limit::SQLITE_LIMIT_COLUMN, 1000),
+            (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),
+        ] {
+            connection.set_limit(limit, value as i32).expect("SQLite knows these limits");
+        }
         Plain(connection)
     }
 
@@ -74,7 +86,9 @@ impl Plain {
                 }
             }
         }
-        let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
+        // SQLite names columns of queries that it makes for itself while it alters a table.
+        let alters = statement.sql.starts_with("ALTER");
+        let columns: Vec<String> = prepared.column_names().filter(|_| !alters).map(str::to_owned).collect();
         let mut rows = Vec::new();
         let mut cursor = prepared.raw_query();
         while let Some(row) = cursor.next().map_err(sql_error)? {

@@ -223,3 +223,10 @@ CREATE INDEX p ON t(b) WHERE b <> "text"
 INSERT INTO t VALUES (1, 2)
 ALTER TABLE t ADD COLUMN zz
 UPDATE t SET b = 3
+
+-- # a table of which the node's own inspection could not get rid: it refers to itself and to one that is not there
+-- converges
+CREATE TABLE self(a INTEGER PRIMARY KEY, b REFERENCES self(a) ON DELETE CASCADE, c REFERENCES absent(c))
+ALTER TABLE self ADD COLUMN d REFERENCES missing(d) ON DELETE SET NULL
+ALTER TABLE self ADD COLUMN e REFERENCES self(a)
+INSERT INTO self(a) VALUES (1)
