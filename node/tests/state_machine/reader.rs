@@ -65,7 +65,7 @@ fn a_read_that_holds_too_much_ends_for_itself_alone() {
     let held = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 600) SELECT n FROM c ORDER BY zeroblob(500000 + n)";
     let results = read(&mut reader, &[held, "SELECT 1"]);
     assert!(message(&results[0]).contains("holds too much in between"), "{results:?}");
-    assert!(message(&results[1]).contains("at the same moment"), "{results:?}");
+    assert!(results[1].is_ok(), "{results:?}");
     machine.one("INSERT INTO t VALUES (1)").unwrap();
     assert_eq!(read(&mut reader, &["SELECT a FROM t"])[0].as_ref().unwrap().rows, [[Value::Integer(1)]]);
 }
