@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::event::Event;
 
 /// The world as one boot of one node sees it.
-pub trait Host: Network + Clock + Disk + Entropy {
+pub trait Host: Network + Clock + Disk + Entropy + Send {
     /// Waits for the next thing that happens to the node. Inputs come one at a time, in the order in which they happened.
     ///
     /// # Errors
@@ -45,7 +45,8 @@ pub enum Input {
         /// An encoded message.
         bytes: Bytes,
     },
-    /// A request of a client, or one that another node passed on. Answer it with [`Network::respond`].
+    /// A request of a client, or one that another node passed on. It may come as soon as the process runs, before the node
+    /// has booted. Answer it with [`Network::respond`].
     Request {
         /// Names the request in the answer.
         id: RequestId,

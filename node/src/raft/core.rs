@@ -160,6 +160,7 @@ impl<R: Rules> Raft<R> {
             Input::Change { id, changes } => self.change(id, &changes),
             Input::Transfer { id, to } => self.transfer(id, to),
             Input::Read { id } => self.read(Reader::Host(id)),
+            Input::ForgetReads { up_to } => self.forget_reads(up_to),
             Input::Compact { to } => self.compact(to),
             Input::Installed { at, configuration } => self.installed(at, configuration),
             Input::SnapshotEnded { to } => self.snapshot_ended(to),

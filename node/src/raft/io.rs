@@ -60,6 +60,12 @@ pub enum Input {
         /// Names the read in the answer.
         id: ReadId,
     },
+    /// The host waits no more for its reads up to this one: reads are numbered in the order in which they are asked, and this
+    /// is the newest that is too late. No answer comes for them.
+    ForgetReads {
+        /// The last of them.
+        up_to: ReadId,
+    },
     /// The entries up to here are to be forgotten: they are in a database that is durable.
     Compact {
         /// The last of them.

@@ -224,6 +224,16 @@ impl<R: Rules> Raft<R> {
         self.questions.asked.push(reader);
     }
 
+    /// The host waits no more for its reads up to this one.
+    pub(super) fn forget_reads(&mut self, up_to: ReadId) {
+        let waits = |reader: &Reader| !matches!(reader, Reader::Host(id) if *id <= up_to);
+        self.questions.asked.retain(waits);
+        self.questions.queued.retain(waits);
+        if let State::Leader(leader) = &mut self.state {
+            leader.reads.waiting.retain(|waiting| waits(&waiting.reader));
+        }
+    }
+
     /// Whoever was asked leads no more.
     pub(super) fn abandon_questions(&mut self) {
         let questions = &mut self.questions;

@@ -194,6 +194,12 @@ impl<R: Rules> Replica<R> {
 }
 
 impl Changes {
+    /// Lets go of requests for which this does not hold.
+    pub(super) fn retain(&mut self, is_open: impl Fn(RequestId) -> bool) {
+        self.asked.retain(|(_, id)| is_open(*id));
+        self.waiting.retain(|(_, id)| is_open(*id));
+    }
+
     fn take(&mut self, proposal: ProposalId) -> Option<RequestId> {
         let place = self.asked.iter().position(|(id, _)| *id == proposal)?;
         Some(self.asked.remove(place).1)

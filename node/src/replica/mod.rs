@@ -12,7 +12,8 @@
 //! a sync is an input when it completes, executing entries is a job whose outcome is an input.
 //!
 //! **Contract:** a message that the core handed out as [`msgs_after_sync`](raft::Effects::msgs_after_sync) leaves after its batch is durable; a
-//! client's reply leaves after the transaction that holds its effects has committed. Whatever fails in a way that is not
+//! client's reply leaves after the transaction that holds its effects has committed, and every request is answered by its
+//! deadline, if only by "unknown". Whatever fails in a way that is not
 //! part of a result ends the node ([`Stop`]): it never goes on with less than it promised.
 //!
 //! | file | is |
@@ -20,6 +21,7 @@
 //! | `boot` | from a disk to a replica that has said nothing yet |
 //! | `peers` | the other nodes: addresses, boots, envelopes |
 //! | `bounds` | what a request may be |
+//! | `deadlines` | every request is answered in time |
 //! | `requests`, `reads`, `members` | what clients ask, until they are answered: writes, reads beside the log, changes of who takes part |
 //! | `apply` | executing entries |
 //! | `copies`, `receive` | a copy of the database on its way out, and on its way in |
@@ -29,6 +31,7 @@ mod apply;
 mod boot;
 mod bounds;
 mod copies;
+mod deadlines;
 mod digests;
 mod members;
 mod options;
@@ -52,6 +55,7 @@ use crate::wire;
 
 use apply::Applier;
 use copies::Copies;
+use deadlines::Deadlines;
 use members::Changes;
 use peers::{Opened, Peers};
 use reads::Reads;
@@ -93,8 +97,9 @@ pub enum Stop {
 /// # Errors
 /// Always: the reason why it stopped. Any but [`Stop::Dead`] was recorded as [`Event::Stopped`].
 pub async fn run<H: Host, R: Rules>(host: &mut H, options: Options, rules: R) -> Stop {
-    let stop = match boot::boot(host, options, rules).await {
-        Ok(replica) => replica.serve(host).await,
+    let mut deadlines = Deadlines::new(host, options.answer);
+    let stop = match boot::boot(&mut deadlines, options, rules).await {
+        Ok(replica) => replica.serve(&mut deadlines).await,
         Err(stop) => stop,
     };
     if !matches!(stop, Stop::Dead(_)) {
@@ -147,7 +152,8 @@ fn duration(ticks: u64) -> Duration {
 }
 
 impl<R: Rules> Replica<R> {
-    async fn serve<H: Host>(mut self, host: &mut H) -> Stop {
+    async fn serve<H: Host>(mut self, host: &mut Deadlines<'_, H>) -> Stop {
+        host.admit();
         self.peers.greet_all(host);
         loop {
             if let Err(stop) = self.turn(host) {
@@ -157,14 +163,27 @@ impl<R: Rules> Replica<R> {
                 Ok(input) => input,
                 Err(dead) => return dead.into(),
             };
+            if host.take_expired() {
+                self.forget_expired(host);
+            }
             if let Err(stop) = self.take(host, input) {
                 return stop;
             }
         }
     }
 
+    /// Lets go of what is kept for requests that were answered at their deadline.
+    fn forget_expired<H: Host>(&mut self, host: &Deadlines<'_, H>) {
+        let is_open = |request| host.is_open(request);
+        self.requests.retain(is_open);
+        self.changes.retain(is_open);
+        if let Some(up_to) = self.reads.retain(is_open) {
+            self.raft.step(raft::Input::ForgetReads { up_to });
+        }
+    }
+
     /// Hands one input to whom it is for.
-    fn take<H: Host>(&mut self, host: &mut H, input: Input) -> Result<(), Stop> {
+    fn take<H: Host>(&mut self, host: &mut Deadlines<'_, H>, input: Input) -> Result<(), Stop> {
         if let Some((awaited, diverged)) = self.stopping {
             return match input {
                 Input::Synced { ticket, result } if ticket == awaited => {
@@ -199,7 +218,7 @@ impl<R: Rules> Replica<R> {
                     }
                     Worked::Read(done) => self.reads.finished(host, done)?,
                     Worked::Copied(done) => {
-                        self.copies.finished::<H, R>(host, done, &self.log, &self.options)?;
+                        self.copies.finished::<_, R>(host, done, &self.log, &self.options)?;
                     }
                     Worked::Received(done) => self.copy_worked(host, done)?,
                 }
@@ -264,9 +283,10 @@ impl<R: Rules> Replica<R> {
     }
 
     /// Carries out everything that follows from the last input, then sets the timer.
-    fn turn<H: Host>(&mut self, host: &mut H) -> Result<(), Stop> {
+    fn turn<H: Host>(&mut self, host: &mut Deadlines<'_, H>) -> Result<(), Stop> {
         self.agree_on_contents(host)?;
         if self.stopping.is_some() {
+            host.turn_away("the node is stopping, since its contents went apart from the others'; ask another one");
             return Ok(());
         }
         while !self.carry_out_next(host)? {}
@@ -281,7 +301,7 @@ impl<R: Rules> Replica<R> {
             self.arm(host);
             return Ok(());
         }
-        self.reads.start::<H, R>(host, self.applier.position().index, &self.options);
+        self.reads.start::<_, R>(host, self.applier.position().index, &self.options);
         self.arm(host);
         Ok(())
     }
@@ -330,7 +350,7 @@ impl<R: Rules> Replica<R> {
             self.requests.proposed(host, proposal, result, leader);
         }
         for peer in effects.snapshots {
-            self.copies.want::<H, R>(host, peer, &self.log, &self.options)?;
+            self.copies.want::<_, R>(host, peer, &self.log, &self.options)?;
         }
         if effects.recovered {
             self.log.recovered(host)?;

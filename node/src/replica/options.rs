@@ -35,6 +35,9 @@ pub struct Options {
     pub promote_lag: u64,
     /// The most bytes of payload that wait to be committed. Beyond it clients are told that the node is busy.
     pub uncommitted_bytes_max: usize,
+    /// The time from a request's arrival to its answer, a millisecond at least: what has no result by then is answered as
+    /// unknown, or as unavailable if nothing was done. It should be shorter than clients wait.
+    pub answer: Duration,
     /// The most bytes of one encoded request, of whatever kind. At most [`PAYLOAD_BYTES_MAX`](crate::wire::PAYLOAD_BYTES_MAX)
     /// whatever this says.
     pub request_bytes_max: usize,
@@ -53,9 +56,13 @@ pub struct Options {
     pub copy_chunk_bytes: usize,
     /// After so long without an answer a chunk is sent again.
     pub copy_patience: Duration,
-    /// A read beside the log that takes more than about so many of SQLite's instructions fails: while it runs, SQLite's log
-    /// cannot be copied as a whole.
+    /// A read beside the log that takes more than about so many of SQLite's instructions fails: while it runs it keeps its
+    /// connection, and SQLite's log cannot be copied as a whole. They should take about as long as [`Options::answer`], since
+    /// after that nobody waits for the read.
     pub read_instructions_max: u64,
+    /// How many reads beside the log run at once, each on a connection of its own; at least 1. What comes while all are busy
+    /// waits and is read together.
+    pub read_connections: usize,
     /// The size of a database page in bytes, for a new database.
     pub page_bytes: u32,
     /// The length in bytes at which a segment of the log is followed by a new one.
@@ -79,6 +86,7 @@ impl Default for Options {
             inflight_bytes_max: 16 << 20,
             promote_lag: 1000,
             uncommitted_bytes_max: 64 << 20,
+            answer: Duration::from_millis(800),
             request_bytes_max: 8 << 20,
             apply_entries_max: 256,
             checkpoint_frames: 1000,
@@ -87,7 +95,8 @@ impl Default for Options {
             copy_pages: 256,
             copy_chunk_bytes: 256 << 10,
             copy_patience: Duration::from_millis(300),
-            read_instructions_max: 1_000_000_000,
+            read_instructions_max: 100_000_000,
+            read_connections: 4,
             page_bytes: 4096,
             segment_bytes_max: log_store::SEGMENT_BYTES_MAX,
             digest_every: 64,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::deadlines::Deadlines;
 use super::{Replica, answer, bounds};
 use crate::api::{Batch, Command as Asked, Error, ReadLevel, Reply, Response, SessionError, SessionSequence};
 use crate::host::{Broken, CallId, Host, RequestId};
@@ -26,7 +27,7 @@ pub(super) struct Requests {
 
 impl<R: Rules> Replica<R> {
     /// Takes on a request, passes it on, or refuses it.
-    pub(super) fn asked<H: Host>(&mut self, host: &mut H, id: RequestId, bytes: &Bytes) {
+    pub(super) fn asked<H: Host>(&mut self, host: &mut Deadlines<'_, H>, id: RequestId, bytes: &Bytes) {
         // Its length first: what is decoded takes many times as much memory.
         if let Err(reason) = bounds::readable(bytes.len(), self.options.request_bytes_max) {
             return refuse(host, id, reason);
@@ -37,6 +38,9 @@ impl<R: Rules> Replica<R> {
         };
         if let Err(reason) = bounds::acceptable(&asked.request) {
             return refuse(host, id, reason);
+        }
+        if !matches!(asked.request.command, Asked::Query(..) | Asked::Members) {
+            host.may_be_done(id);
         }
         let leads = self.raft.role() == Role::Leader;
         match asked.request.command {
@@ -96,6 +100,13 @@ impl<R: Rules> Replica<R> {
 }
 
 impl Requests {
+    /// Lets go of requests for which this does not hold.
+    pub(super) fn retain(&mut self, is_open: impl Fn(RequestId) -> bool) {
+        self.proposed.retain(|_, id| is_open(*id));
+        self.waiting.retain(|_, (_, id)| is_open(*id));
+        self.passed_on.retain(|_, id| is_open(*id));
+    }
+
     fn number(&mut self) -> u64 {
         self.count += 1;
         self.count
