@@ -38,6 +38,8 @@ pub enum What {
         /// The index it was told.
         index: u64,
     },
+    /// A request waited for longer than the scenario allows.
+    Late(Late),
     /// A phase began.
     Phase(Phase),
     /// A detail that is kept only where somebody wants to see all: it enters neither digest nor verdicts.
@@ -106,6 +108,21 @@ pub struct Harm {
     pub disturbed: Vec<(Machine, Machine)>,
 }
 
+/// A request that a process did not answer in time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Late {
+    /// The machine to which it came.
+    pub machine: Machine,
+    /// Who sent it: `client 3`, or a node that passed it on.
+    pub from: String,
+    /// When it came.
+    pub arrived: Duration,
+    /// How long it waited by the machine's own clock, without the time in which the process was paused or the disk stalled.
+    pub waited: Duration,
+    /// Whether it was answered then. Otherwise the connection broke, the process ended, or the run was over.
+    pub answered: bool,
+}
+
 /// The phases of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -119,6 +136,19 @@ pub enum Phase {
     Settle,
     /// Replicas are compared.
     Inspect,
+}
+
+impl std::fmt::Display for Late {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Late { machine, from, arrived, waited, answered } = self;
+        let came = if *answered { "was answered" } else { "had no answer" };
+        write!(
+            f,
+            "the request of {from} that came to {machine} at {:.3}s {came} after {:.3}s",
+            arrived.as_secs_f64(),
+            waited.as_secs_f64()
+        )
+    }
 }
 
 impl Harm {

@@ -128,6 +128,11 @@ pub struct Counts {
     pub sql_errors: u64,
     /// Leaders that were elected.
     pub elections: u64,
+    /// Requests that came to a process, those that nodes passed on among them.
+    pub requests: u64,
+    /// The longest time in microseconds in which one of them was answered, as [`What::Late`](crate::record::What::Late)
+    /// counts it.
+    pub answer_longest_us: u64,
     /// Machines whose wall clocks do not show the true time when the faults begin.
     pub clocks_wrong: u64,
 }

@@ -68,6 +68,7 @@ fn run(system: &dyn System, scenario: &Arc<Scenario>, seed: u64, options: &Optio
     }
     let mut settling = Settling::default();
     let gave_up = drive(&world, system, scenario, &mut settling).err();
+    world.lock().end_waits();
     world.lock().enter_phase(Phase::Inspect);
     let replicas = inspect(&world, system, scenario);
     let (checks, seen, evidence) = {

@@ -4,6 +4,7 @@
 //! ([`Check::finish`]). A violation seen while the world runs ends the run at once, at that very step.
 
 mod acknowledged_survives;
+mod answers;
 mod bank_total;
 mod commit_durable;
 mod core_liveness;
@@ -73,6 +74,7 @@ pub const PROPERTIES: &[&str] = &[
     "tables-equal",
     "progress",
     "leaderless",
+    "answers",
 ];
 
 /// One check a property. A run fails with the first that is violated: causes come before consequences.
@@ -101,6 +103,7 @@ pub fn all(scenario: &Scenario) -> Vec<Box<dyn Check>> {
         Box::new(tables_equal::TablesEqual),
         Box::new(progress::Progress),
         Box::new(leaderless::Leaderless),
+        Box::new(answers::Answers),
     ]
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn scenario() -> Scenario {
         phases: Phases { faults: None, core: None, settle: Duration::from_secs(5) },
         finals: Vec::new(),
         expect: Expect::default(),
-        limits: Limits { time: Duration::from_secs(60), events: 1_000_000 },
+        limits: Limits { time: Duration::from_secs(60), events: 1_000_000, answer: Duration::from_millis(800) },
     }
 }
 

@@ -321,6 +321,6 @@ pub(super) mod tests {
         let cut = |index| node(4.0, 2, Event::Truncated { from: Index(index) });
         run.evidence.records.extend((1..200).map(cut));
         let text = log(&run, &Palette::default());
-        assert!(text.contains("⋮") && text.lines().count() < MOMENTS_MAX + 12);
+        assert!(text.contains("⋮") && text.lines().count() < MOMENTS_MAX + 13);
     }
 }

@@ -74,7 +74,7 @@ impl Nodes {
             }
             What::Phase(Phase::Settle) => self.cuts.clear(),
             What::Up(machine) => self.set(*machine, '.'),
-            What::Acknowledged { .. } | What::Phase(_) | What::Wiped(_) | What::Detail(_) => {}
+            What::Acknowledged { .. } | What::Late(_) | What::Phase(_) | What::Wiped(_) | What::Detail(_) => {}
         }
         None
     }
@@ -116,6 +116,7 @@ impl Nodes {
             What::Wiped(machine) => (format!("{machine} has an empty disk"), true),
             What::Down(machine, why) => (format!("{machine} {}", down(why)), true),
             What::Phase(Phase::Inspect) | What::Up(_) | What::Acknowledged { .. } | What::Detail(_) => return None,
+            What::Late(late) => (late.to_string(), true),
             What::Phase(begun) => (phase(*begun).into(), false),
         })
     }

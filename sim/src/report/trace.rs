@@ -49,6 +49,7 @@ pub fn described(recorded: &Recorded, describe: &dyn Fn(&[u8]) -> String) -> Lin
         What::Up(machine) => (Some(*machine), "world", "starts".into()),
         What::Wiped(machine) => (Some(*machine), "disk", "is empty now".into()),
         What::Acknowledged { client, index } => (None, "client", format!("client {client} is told index {index}")),
+        What::Late(late) => (Some(late.machine), "client", late.to_string()),
         What::Phase(phase) => (None, "world", self::phase(*phase).into()),
         What::Detail(Detail::Sent { from, to, bytes, takes }) => {
             (Some(*from), "network", format!("to {to}{}: {}", fate(takes), describe(bytes)))

@@ -24,6 +24,9 @@ const SESSION_LIFETIME_MIN: u32 = 8;
 /// rounding would be left.
 const TIMING_MIN: Duration = Duration::from_millis(5);
 
+/// How long clients wait for an answer. It takes a few round trips; a second is longer than an election.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Stands in for a length that is wrong.
 const FAULTS_LONG: Duration = Duration::from_secs(600);
 
@@ -264,14 +267,27 @@ fn core(item: &Item<'_>, voters: u32) -> Option<u32> {
 
 /// `[limits]`, which must leave time for the phases.
 pub fn limits(root: &Table<'_>, phases: &Phases) -> Limits {
-    let default = Limits { time: Duration::from_secs(600), events: 5_000_000 };
+    let default = Limits { time: Duration::from_secs(600), events: 5_000_000, answer: Duration::from_millis(800) };
     let Some(table) = root.table("limits") else { return default };
     let limits = Limits {
         time: table.get("time", default.time, |item| time_limit(item, phases)),
         events: table.get("events", default.events, |item| item.large(1)),
+        answer: table.get("answer", default.answer, answer_limit),
     };
     table.finish();
     limits
+}
+
+fn answer_limit(item: &Item<'_>) -> Option<Duration> {
+    let answer = counted(item, item.parse(value::positive_duration)?)?;
+    if answer >= CLIENT_PATIENCE {
+        return item.refuse(
+            "the limit is longer than clients wait",
+            format!("they wait for {}", value::write_duration(CLIENT_PATIENCE)),
+            "lower `limits.answer`: an answer that nobody waits for is none",
+        );
+    }
+    Some(answer)
 }
 
 fn time_limit(item: &Item<'_>, phases: &Phases) -> Option<Duration> {

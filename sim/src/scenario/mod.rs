@@ -37,6 +37,7 @@ mod workload;
 pub use discover::discover;
 pub use given::{Given, SqlFiles};
 pub use lower::lower;
+pub use machines::CLIENT_PATIENCE;
 pub use parse::{Known, Origin, load, parse};
 pub use report::Report;
 pub use show::{event_line, show};

@@ -49,7 +49,7 @@ pub struct Scenario {
     pub finals: Vec<String>,
     /// What the run must show beside safety.
     pub expect: Expect,
-    /// When to give up.
+    /// What a run and its parts may take.
     pub limits: Limits,
 }
 
@@ -414,11 +414,13 @@ pub struct Progress {
     pub to: Duration,
 }
 
-/// When to give up.
+/// What a run and its parts may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// After this simulated time.
+    /// The run is given up after this simulated time.
     pub time: Duration,
-    /// After so many events of the world.
+    /// It is given up after so many events of the world.
     pub events: u64,
+    /// A process answers each request within this time.
+    pub answer: Duration,
 }

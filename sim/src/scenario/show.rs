@@ -399,6 +399,7 @@ fn ends(out: &mut Writer, scenario: &Scenario) {
     out.header("[limits]");
     out.key("time", quoted(write_duration(scenario.limits.time)));
     out.key("events", scenario.limits.events);
+    out.key("answer", quoted(write_duration(scenario.limits.answer)));
 }
 
 /// Seeds, with runs of neighbours as ranges.

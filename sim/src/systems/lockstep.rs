@@ -38,13 +38,16 @@ impl<R: Rules + Sync> System for Lockstep<R> {
     }
 
     fn boot(&self, mut host: SimHost, cluster: &Cluster) -> Running {
-        let options = options(cluster);
+        let mut options = options(cluster);
         let rules = self.rules.clone();
         Box::pin(async move {
             // A machine that joins has an empty disk. Where that of another one is, it holds a node already.
             if let Err(BootError::Dead) = log_store::format(&mut host).await {
                 return;
             }
+            // As a server does, it takes connections before it has read its disk.
+            host.listen();
+            options.answer = host.answer_limit();
             // Why it stopped is recorded as an event.
             let _stop = replica::run(&mut host, options, rules).await;
         })
@@ -234,6 +237,7 @@ fn options(cluster: &Cluster) -> Options {
         copy_pages: 8,
         copy_chunk_bytes: 2 << 10,
         copy_patience: cluster.raft.election.0,
+        read_instructions_max: 500_000,
         ..Options::default()
     }
 }

@@ -116,7 +116,8 @@ pub struct Node {
     pub others: Vec<Machine>,
     /// Its tables.
     pub database: Connection,
-    passed_on: BTreeMap<CallId, RequestId>,
+    /// Requests that were passed on, and until when their answers are waited for.
+    passed_on: BTreeMap<CallId, (RequestId, Duration)>,
     calls: u64,
 }
 
@@ -139,6 +140,7 @@ async fn serve<D: Design>(mut host: SimHost, mut others: Vec<Machine>) -> Result
             Input::Request { id, bytes } => node.asked(&mut design, id, &bytes),
             Input::Response { call, answer } => node.answered(call, answer.ok()),
             Input::Timer => {
+                node.give_up_calls();
                 design.wake(&mut node);
                 node.host.wake_at(node.now() + TICK);
             }
@@ -207,7 +209,9 @@ impl Node {
             Some(leader) if !asked.forwarded => {
                 self.calls += 1;
                 let call = CallId(self.calls);
-                self.passed_on.insert(call, id);
+                // The next tick may come as late as this before the limit.
+                let until = self.now() + self.host.answer_limit().saturating_sub(TICK);
+                self.passed_on.insert(call, (id, until));
                 self.host.call(&leader.to_string(), call, wire::encode(&Asked { forwarded: true, ..asked }));
             }
             leader => {
@@ -217,8 +221,16 @@ impl Node {
         }
     }
 
+    /// Answers whom the leader leaves without an answer.
+    fn give_up_calls(&mut self) {
+        let now = self.now();
+        let silent: Vec<CallId> =
+            self.passed_on.iter().filter(|(_, (_, until))| *until <= now).map(|(call, _)| *call).collect();
+        silent.into_iter().for_each(|call| self.answered(call, None));
+    }
+
     fn answered(&mut self, call: CallId, answer: Option<Bytes>) {
-        let Some(id) = self.passed_on.remove(&call) else { return };
+        let Some((id, _)) = self.passed_on.remove(&call) else { return };
         match answer {
             Some(bytes) => self.host.respond(id, bytes),
             None => self.respond(id, &Err(Error::Unknown("the leader did not answer".into()))),

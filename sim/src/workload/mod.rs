@@ -23,14 +23,14 @@ use lockstep_node::client::{Client, Failure, Patience, Resend, Transport};
 use crate::choice::Stream;
 use crate::history::{Operation, Outcome};
 use crate::record::Phase;
+use crate::scenario::CLIENT_PATIENCE;
 use crate::scenario::model::{Amount, Scenario, Trigger, Workload, WorkloadKind};
 use crate::world::{SimClient, World};
 
 pub use setup::{Setup, setup};
 
-/// How long clients wait. An answer takes a few round trips; a second is longer than an election.
-const PATIENCE: Patience =
-    Patience { call: Duration::from_secs(1), pause: Duration::from_millis(20), attempts: u32::MAX };
+/// How long clients wait.
+const PATIENCE: Patience = Patience { call: CLIENT_PATIENCE, pause: Duration::from_millis(20), attempts: u32::MAX };
 
 /// Stands in for the workload of an operation that belongs to none.
 const PROBE: u32 = u32::MAX;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lockstep_node::host::CallId;
 
+use super::answers::Arrival;
 use super::effects::Effect;
 use super::{Event, State, entity, find_machine};
 use crate::network::Place;
@@ -30,8 +31,8 @@ pub(super) struct Call {
     pub(super) to: Machine,
     /// The request, until it arrives.
     pub(super) request: Bytes,
-    /// The process that has it, once it arrived.
-    pub(super) arrived: Option<u64>,
+    /// When it came to a process, once it did.
+    pub(super) arrived: Option<Arrival>,
     /// Whether an answer is on its way.
     answered: bool,
     /// Whether a cut broke the connection: what is on its way does not arrive.
@@ -126,7 +127,10 @@ impl State {
     pub(super) fn answer_call(&mut self, id: u64, answer: Result<Bytes, NoAnswer>) {
         let Some(call) = self.open_call_mut(id) else { return };
         call.answered = true;
-        let (caller, to) = (call.caller, call.to);
+        let (caller, to, arrived) = (call.caller, call.to, call.arrived);
+        if let Some(arrival) = arrived {
+            self.end_wait(to, caller.place().to_string(), arrival, answer.is_ok());
+        }
         let bytes = answer.as_ref().map_or(0, Bytes::len);
         if let Ok(bytes) = &answer {
             self.trace.enter(Item::Message, id, bytes, || format!("answer from {to} to {}", caller.place()));
@@ -164,9 +168,20 @@ impl State {
         ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));
     }
 
+    /// Forgets calls that nobody waits for any more.
+    pub(super) fn drop_calls(&mut self, is_over: impl Fn(&Call) -> bool) {
+        let dropped: Vec<Call> =
+            self.calls.open.extract_if(.., |_, call| is_over(call)).map(|(_, call)| call).collect();
+        for Call { caller, to, arrived, .. } in dropped.into_iter().filter(|call| !call.answered) {
+            if let Some(arrival) = arrived {
+                self.end_wait(to, caller.place().to_string(), arrival, false);
+            }
+        }
+    }
+
     /// A process ended: what it was to answer breaks, and what it asked nobody waits for.
     pub(super) fn break_calls_of(&mut self, machine: Machine) {
-        self.calls.open.retain(|_, call| !matches!(call.caller, Caller::Node { machine: of, .. } if of == machine));
+        self.drop_calls(|call| matches!(call.caller, Caller::Node { machine: of, .. } if of == machine));
         let ids = self.calls.open.iter().filter(|(_, call)| call.to == machine && call.arrived.is_some());
         let ids: Vec<u64> = ids.map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.answer_call(id, Err(NoAnswer::Broken)));

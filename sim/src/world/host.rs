@@ -42,7 +42,12 @@ impl SimHost {
         self.disk.disk()
     }
 
-    /// Takes requests from now on. A node that reports events does so by saying that it booted.
+    /// How long after its arrival a request must be answered (`limits.answer`).
+    pub fn answer_limit(&self) -> Duration {
+        self.world.lock().scenario.limits.answer
+    }
+
+    /// Takes requests from now on. A node that reports events does so by saying that it booted, if it did not before.
     pub fn listen(&mut self) {
         let machine = self.machine;
         self.alive(|state| state.machine(machine).process.as_mut().expect("a live boot has a process").listens = true);

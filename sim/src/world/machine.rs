@@ -6,6 +6,7 @@ use std::time::Duration;
 use lockstep_node::host::{Input, Outcome, Ticket};
 
 use super::actor::Actor;
+use super::answers::Hindered;
 use super::effects::Effect;
 use super::{Event, Inbox, State};
 use crate::choice::Stream;
@@ -37,6 +38,8 @@ pub struct Node {
     pub(super) clock_faults: u32,
     /// How many faults stall its disk.
     pub(super) stalls: u32,
+    /// For how long it could do nothing.
+    pub(super) hindered: Hindered,
     /// How many times slower the active faults make its disk, each.
     pub(super) slowness: Vec<u32>,
     /// Draws of the node's own, by what they are for.
@@ -128,6 +131,7 @@ impl Node {
             boot_waits: false,
             clock_faults: 0,
             stalls: 0,
+            hindered: Hindered::default(),
             slowness: Vec::new(),
             entropy: BTreeMap::new(),
         }
@@ -188,13 +192,18 @@ impl State {
 
     /// Takes turns from a process. What it has begun goes on: its disk works, and its clocks run.
     pub(super) fn pause(&mut self, machine: Machine) {
-        self.machine(machine).pauses += 1;
+        let now = self.now;
+        let node = self.machine(machine);
+        node.pauses += 1;
+        node.count_hindrance(now);
     }
 
     /// Ends one pause. Whether the process has turns again.
     pub(super) fn end_pause(&mut self, machine: Machine) -> bool {
+        let now = self.now;
         let node = self.machine(machine);
         node.pauses = node.pauses.checked_sub(1).expect("a pause ends once");
+        node.count_hindrance(now);
         let over = node.pauses == 0;
         if over && std::mem::take(&mut node.boot_waits) {
             self.schedule(Duration::ZERO, machine, Event::Boot(machine));
@@ -267,9 +276,10 @@ impl State {
         let node = self.machine(machine);
         if begins {
             node.stalls += 1;
-            return;
+            return node.count_hindrance(now);
         }
         node.stalls = node.stalls.checked_sub(1).expect("a stall ends once");
+        node.count_hindrance(now);
         let (0, Some(process)) = (node.stalls, &node.process) else { return };
         let boot = process.boot;
         let due = process.under_way.iter().filter(|(_, under_way)| under_way.due <= now);

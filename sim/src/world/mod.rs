@@ -16,6 +16,7 @@
 //! asks the standard library for time or randomness gets the seed's as well.
 
 pub mod actor;
+mod answers;
 mod calls;
 mod client;
 mod effects;

@@ -447,13 +447,13 @@ impl State {
     /// A request arrives: at a process that listens, or at a closed door.
     fn request_arrives(&mut self, call: u64) -> Option<(Machine, Input)> {
         let to = self.open_call_mut(call)?.to;
-        let listening = self.machine(to).process.as_ref().filter(|process| process.listens).map(|process| process.boot);
-        let Some(boot) = listening else {
+        if !self.machine(to).process.as_ref().is_some_and(|process| process.listens) {
             self.answer_call(call, Err(super::calls::NoAnswer::Refused));
             return None;
-        };
+        }
+        let arrival = self.arrival(to);
         let open = self.open_call_mut(call).expect("looked up above");
-        open.arrived = Some(boot);
+        open.arrived = Some(arrival);
         let bytes = std::mem::take(&mut open.request);
         Some((to, Input::Request { id: lockstep_node::host::RequestId(call), bytes }))
     }
