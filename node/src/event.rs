@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::raft::{Configuration, Index, NodeId, Role, Term};
 use crate::sqlite::Digest;
+use crate::sqlite::fingerprint::Fingerprint;
 
 /// Something that happened inside a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -166,6 +167,13 @@ pub enum Event {
     },
     /// The node holds everything again that it may have acknowledged before its log was found corrupt.
     Recovered,
+    /// A peer is of another build than this node: what it says is not taken. Recorded once a boot and peer.
+    OtherBuild {
+        /// The peer.
+        peer: NodeId,
+        /// The fingerprint of its build.
+        fingerprint: Fingerprint,
+    },
     /// The node stops by its own decision: it must not go on.
     Stopped {
         /// Why.

@@ -16,6 +16,7 @@ use crate::api::{Request, Response};
 use crate::log_store::ClusterId;
 use crate::raft::{Index, Message, NodeId, Position, Term};
 use crate::sqlite::Digest;
+use crate::sqlite::fingerprint::Fingerprint;
 
 /// The version of the wire format. Nodes of different versions do not talk.
 pub const VERSION: u8 = 1;
@@ -38,6 +39,8 @@ pub struct Peer {
     pub from: NodeId,
     /// Whom it is for: an address may meanwhile belong to somebody else.
     pub to: NodeId,
+    /// The fingerprint of the sender's build. A message of another one is dropped: what it asks for would be executed otherwise.
+    pub fingerprint: Fingerprint,
     /// The sender's boot. A message of an older boot than the newest one heard of is dropped.
     pub from_epoch: u64,
     /// The receiver's boot as last heard by the sender, or 0. A message meant for an earlier boot is dropped.

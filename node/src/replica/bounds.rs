@@ -117,6 +117,7 @@ mod tests {
         let entries = vec![Entry { index: most.index, term: most.term, kind, payload }];
         let body = Body::Append { previous: most, entries, commit: most.index };
         wire::encode(&Peer {
+            fingerprint: crate::sqlite::fingerprint::fingerprint(),
             cluster: ClusterId(u64::MAX),
             from: NodeId(u64::MAX),
             to: NodeId(u64::MAX),

@@ -230,6 +230,9 @@ impl<R: Rules> Replica<R> {
     /// Takes what another node sent.
     fn heard<H: Host>(&mut self, host: &mut H, address: String, bytes: &Bytes) -> Result<(), Stop> {
         let envelope = self.peers.open(address, bytes);
+        if let Some((peer, fingerprint)) = envelope.foreign {
+            host.record(Event::OtherBuild { peer, fingerprint });
+        }
         if let Some(cluster) = envelope.adopted {
             self.log.adopt_cluster(host, cluster)?;
         }

@@ -1,6 +1,6 @@
 //! The other nodes: their addresses, their boots, and the envelope around every message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::log_store::ClusterId;
 use crate::raft::{Body, Configuration, Entry, EntryKind, Index, Message, NodeId};
 use crate::sqlite::Digest;
+use crate::sqlite::fingerprint::{Fingerprint, fingerprint};
 use crate::wire::{self, Content, Part, Peer};
 
 /// What an envelope holds for this boot of this node.
@@ -28,6 +29,8 @@ pub(super) struct Envelope {
     pub(super) rebooted: Option<NodeId>,
     /// The cluster that this node was made a part of by it.
     pub(super) adopted: Option<ClusterId>,
+    /// A peer of another build, when it is heard for the first time: nothing that it says is taken.
+    pub(super) foreign: Option<(NodeId, Fingerprint)>,
     /// What the peer says of its contents.
     pub(super) digest: Option<(NodeId, Index, Digest)>,
     /// What it holds.
@@ -35,7 +38,8 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    const EMPTY: Envelope = Envelope { rebooted: None, adopted: None, digest: None, opened: Opened::Nothing };
+    const EMPTY: Envelope =
+        Envelope { rebooted: None, adopted: None, foreign: None, digest: None, opened: Opened::Nothing };
 }
 
 /// What a node knows of the others.
@@ -48,13 +52,23 @@ pub(super) struct Peers {
     addresses: BTreeMap<NodeId, String>,
     /// The newest boot heard of, by node.
     epochs: BTreeMap<NodeId, u64>,
+    /// Nodes of another build that were heard.
+    foreign: BTreeSet<NodeId>,
     /// What the next acknowledgement says about the contents.
     digest: Option<(Index, Digest)>,
 }
 
 impl Peers {
     pub(super) fn new(cluster: ClusterId, id: NodeId, epoch: u64, configuration: &Configuration) -> Self {
-        let mut peers = Peers { cluster, id, epoch, addresses: BTreeMap::new(), epochs: BTreeMap::new(), digest: None };
+        let mut peers = Peers {
+            cluster,
+            id,
+            epoch,
+            addresses: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            digest: None,
+        };
         peers.learn(configuration);
         peers
     }
@@ -106,6 +120,7 @@ impl Peers {
             cluster: self.cluster,
             from: self.id,
             to,
+            fingerprint: fingerprint(),
             from_epoch: self.epoch,
             to_epoch: self.epochs.get(&to).copied().unwrap_or(0),
             digest: if acknowledges { self.digest } else { None },
@@ -124,6 +139,10 @@ impl Peers {
         if frame.to != self.id || frame.from_epoch < newest || (frame.cluster != self.cluster && !joins) {
             return Envelope::EMPTY;
         }
+        if frame.fingerprint != fingerprint() {
+            let is_new = self.foreign.insert(frame.from);
+            return Envelope { foreign: is_new.then_some((frame.from, frame.fingerprint)), ..Envelope::EMPTY };
+        }
         self.cluster = frame.cluster;
         self.epochs.insert(frame.from, frame.from_epoch);
         // A node that joins has no configuration yet, and must answer all the same. Where one names the sender, it says more.
@@ -137,8 +156,32 @@ impl Peers {
         Envelope {
             rebooted: (newest > 0 && frame.from_epoch > newest).then_some(frame.from),
             adopted: joins.then_some(frame.cluster),
+            foreign: None,
             digest: frame.digest.map(|(index, digest)| (frame.from, index, digest)),
             opened,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_of_another_build_says_is_not_taken_and_told_once() {
+        let (cluster, own, other) = (ClusterId(1), NodeId(1), NodeId(2));
+        let mut peers = Peers::new(cluster, own, 1, &Configuration::default());
+        let frame = |fingerprint| {
+            let content = Content::Greeting;
+            let frame =
+                Peer { cluster, from: other, to: own, fingerprint, from_epoch: 1, to_epoch: 0, digest: None, content };
+            wire::encode(&frame)
+        };
+        let strange = Fingerprint([7; 8]);
+        assert_eq!(peers.open("n2".into(), &frame(strange)).foreign, Some((other, strange)));
+        assert_eq!(peers.open("n2".into(), &frame(strange)).foreign, None);
+        assert_eq!(peers.address(other), None, "nothing is learned from it");
+        assert_eq!(peers.open("n2".into(), &frame(fingerprint())).foreign, None);
+        assert_eq!(peers.address(other).as_deref(), Some("n2"));
     }
 }

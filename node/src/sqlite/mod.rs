@@ -17,6 +17,7 @@ pub mod copy;
 pub mod database;
 pub mod digest;
 pub mod dump;
+pub mod fingerprint;
 mod functions;
 pub(crate) mod inspector;
 pub mod integrity;

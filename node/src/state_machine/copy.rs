@@ -149,8 +149,9 @@ pub fn verify_copy(vfs: &SqliteVfs, file: &str) -> Result<Verified, Fatal> {
 
 fn load(connection: &Connection, file: &str) -> Result<store::Stored, Fatal> {
     let stored = store::load(connection).map_err(Fatal::own("reading the applied position"))?;
-    let reason = || "it is not a state machine's".to_owned();
-    stored.ok_or_else(|| Fatal::Open { file: file.to_owned(), reason: reason() })
+    let refused = |reason: String| Fatal::Open { file: file.to_owned(), reason };
+    let stored = stored.ok_or_else(|| refused("it is not a state machine's".to_owned()))?;
+    stored.refusal().map_or(Ok(stored), |refusal| Err(refused(refusal)))
 }
 
 /// Opens a file that nobody writes to, as it is: without locks, and without a write-ahead log, whatever its mode.

@@ -34,6 +34,7 @@ use crate::sqlite::Digest;
 use crate::sqlite::database::Database;
 pub use crate::sqlite::database::Options;
 use crate::sqlite::digest::{self, Sums};
+use crate::sqlite::fingerprint::fingerprint;
 use crate::sqlite::inspector::Inspector;
 use crate::sqlite::limits::Limits;
 use store::Stored;
@@ -88,6 +89,10 @@ impl<R: Rules> StateMachine<R> {
     pub fn open_with(vfs: &SqliteVfs, file: &str, rules: R, options: Options) -> Result<Self, Fatal> {
         let failed = |reason: String| Fatal::Open { file: file.to_owned(), reason };
         let database = Database::open(vfs, file, options).map_err(|error| failed(error.to_string()))?;
+        let stored = store::load(database.connection()).map_err(|error| failed(error.to_string()))?;
+        if let Some(refusal) = stored.and_then(|stored| stored.refusal()) {
+            return Err(failed(refusal));
+        }
         let mut state = State::load(&database).map_err(|error| failed(error.to_string()))?;
         let membership = store::load_membership(database.connection()).map_err(|error| failed(error.to_string()))?;
         if let Some((_, payload)) = membership {
@@ -156,7 +161,12 @@ impl State {
         let stored = match store::load(connection)? {
             Some(stored) => stored,
             None => {
-                let stored = Stored { digest: digest::scan(connection)?, ..Stored::default() };
+                let stored = Stored {
+                    applied: Position::default(),
+                    time_us: 0,
+                    digest: digest::scan(connection)?,
+                    fingerprint: fingerprint(),
+                };
                 store::create(connection, &stored)?;
                 stored
             }
@@ -176,7 +186,8 @@ impl State {
     }
 
     fn stored(&self) -> Stored {
-        Stored { applied: self.applied, time_us: self.time_us, digest: self.sums.digest() }
+        let (digest, fingerprint) = (self.sums.digest(), fingerprint());
+        Stored { applied: self.applied, time_us: self.time_us, digest, fingerprint }
     }
 }
 

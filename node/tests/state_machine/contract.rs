@@ -246,3 +246,20 @@ fn a_state_machine_may_move_to_another_thread() {
     fn movable<T: Send>() {}
     movable::<StateMachine>();
 }
+
+#[test]
+fn a_database_of_another_build_is_neither_opened_nor_taken_up() {
+    let mut machine = Machine::new();
+    machine.one("CREATE TABLE t(a)").unwrap();
+    let Machine { machine, directory } = machine;
+    drop(machine);
+    let connection = rusqlite::Connection::open(directory.path().join("db")).unwrap();
+    connection.execute_batch("UPDATE _lockstep_state SET fingerprint = x'0102030405060708'").unwrap();
+    connection.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    drop(connection);
+    let words = "a build with the fingerprint 0102030405060708";
+    let opened = StateMachine::open(&vfs(&directory), "db", Correct).map(|_| ()).unwrap_err();
+    assert!(matches!(opened, Fatal::Open { .. }) && opened.to_string().contains(words), "{opened}");
+    let verified = lockstep_node::state_machine::verify_copy(&vfs(&directory), "db").unwrap_err();
+    assert!(verified.to_string().contains(words), "{verified}");
+}

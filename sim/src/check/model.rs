@@ -13,6 +13,7 @@ use rusqlite::{CachedStatement, ffi};
 use super::skipped::Sessions;
 use crate::history::Operation;
 use crate::run::Evidence;
+use crate::scenario::model::Cluster;
 use crate::systems::plain_sqlite;
 
 /// What clients were told, and of which operation, by index.
@@ -54,15 +55,16 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// An empty database, for a log in which sessions live for so many entries.
-    pub fn new(session_lifetime: u32) -> Model {
+    /// An empty database, for the log of such a cluster.
+    pub fn new(cluster: &Cluster) -> Model {
         let database = Database::in_memory(Options::default()).expect("SQLite opens a database in memory");
-        Model { database, time_us: 0, sessions: Sessions::new(session_lifetime) }
+        database.set_limits(cluster.sql);
+        Model { database, time_us: 0, sessions: Sessions::new(cluster.session_lifetime) }
     }
 
     /// The database after all entries up to an index; `None` if not all of them are known.
     pub fn at(evidence: &Evidence, index: u64) -> Option<Model> {
-        let mut model = Model::new(evidence.scenario.cluster.session_lifetime);
+        let mut model = Model::new(&evidence.scenario.cluster);
         let told = told(evidence);
         for index in 1..=index {
             if let Some(command) = evidence.log.get(&index)? {
@@ -192,6 +194,8 @@ fn sql_error(error: &rusqlite::Error) -> SqlError {
 mod tests {
     use lockstep_node::api::{Batch, Value};
 
+    use crate::check::testing::scenario;
+
     use super::*;
 
     fn command(sql: &[&str], atomic: bool) -> Command {
@@ -200,7 +204,7 @@ mod tests {
     }
 
     fn model() -> Model {
-        Model::new(1000)
+        Model::new(&scenario().cluster)
     }
 
     fn codes(results: &[StatementResult]) -> Vec<i32> {

@@ -42,7 +42,7 @@ impl Check for ModelReplay {
 /// Returns how many results were compared.
 fn replay(evidence: &Evidence) -> Result<usize, Violation> {
     let (told, beside) = (told(evidence), told_beside(evidence));
-    let mut model = Model::new(evidence.scenario.cluster.session_lifetime);
+    let mut model = Model::new(&evidence.scenario.cluster);
     let mut compared = 0;
     for (expected, (index, command)) in (1..).zip(&evidence.log) {
         if *index != expected {
@@ -171,7 +171,7 @@ mod tests {
         let setup = Command { batch: Batch { statements, atomic: true }, read_only: false, ..logged(&read) };
         evidence.log = BTreeMap::from([(1, None), (2, Some(setup)), (3, Some(logged(&read)))]);
         evidence.history.operations = vec![read];
-        let mut model = Model::new(1000);
+        let mut model = Model::new(&evidence.scenario.cluster);
         evidence.log.values().flatten().for_each(|command| drop(model.execute(1, command, None)));
         for replica in evidence.replicas.values_mut() {
             (replica.dump, replica.applied) = (Ok(model.dump()), Some(3));

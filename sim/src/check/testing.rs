@@ -99,6 +99,7 @@ pub(crate) fn scenario() -> Scenario {
             voters: 3,
             spares: 0,
             session_lifetime: Cluster::SESSION_LIFETIME,
+            sql: Default::default(),
             raft: RaftTiming {
                 election: (Duration::from_millis(150), Duration::from_millis(300)),
                 heartbeat: Duration::from_millis(50),

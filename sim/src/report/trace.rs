@@ -107,6 +107,9 @@ fn node(event: &Event) -> (&'static str, String) {
         Event::Corrupt { what } => ("log", format!("finds the log corrupt: {what}")),
         Event::Recovered => ("log", "holds again what it may have acknowledged".to_owned()),
         Event::TornTail { from } => ("log", format!("trims a torn tail from index {from} on")),
+        Event::OtherBuild { peer, fingerprint } => {
+            ("network", format!("drops what node {peer} says, whose build is {fingerprint}"))
+        }
         Event::Stopped { reason } => ("world", format!("stops: {reason}")),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lockstep_node::replica::DEAD_ELECTIONS_MIN;
+use lockstep_node::sqlite::limits::{LOOK_EVERY, Limits as SqlLimits};
 
 use super::model::{Clock, ClockError, Cluster, Disk, Distribution, Limits, Phases, PowerCut, Probability, RaftTiming};
 use super::network::distribution;
@@ -39,10 +40,11 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
         lease: false,
         remove_dead_after: None,
     };
+    let sql = SqlLimits::default();
     let Some(table) = root.table("cluster") else {
         let spares = wish::newest(root).saturating_sub(3);
         let session_lifetime = Cluster::SESSION_LIFETIME;
-        return Cluster { system: SYSTEM.to_owned(), voters: 3, spares, session_lifetime, raft };
+        return Cluster { system: SYSTEM.to_owned(), voters: 3, spares, session_lifetime, raft, sql };
     };
     // A wrong number is taken for the largest, so that no node which an event names seems to be missing as well.
     let voters = table.find("voters").map_or(3, |item| item.count(1, MACHINES_MAX).unwrap_or(MACHINES_MAX));
@@ -55,9 +57,24 @@ pub fn cluster(root: &Table<'_>, known: &Known<'_>) -> Cluster {
             item.count(SESSION_LIFETIME_MIN, Cluster::SESSION_LIFETIME)
         }),
         raft: table.get("raft", raft.clone(), |item| Some(timing(&item.table("[cluster] raft")?, raft))),
+        sql: table.get("sql", sql, |item| Some(sql_limits(&item.table("[cluster] sql")?, sql))),
     };
     table.finish();
     cluster
+}
+
+/// What statements may cost. The least of each is what the statements of the testbed's own workloads need.
+fn sql_limits(table: &Table<'_>, default: SqlLimits) -> SqlLimits {
+    let steps = u64::from(LOOK_EVERY);
+    let limits = SqlLimits {
+        statement_steps: table.get("statement_steps", default.statement_steps, |item| item.large(steps)),
+        entry_steps: table.get("entry_steps", default.entry_steps, |item| item.large(steps)),
+        value_bytes: table.get("value_bytes", default.value_bytes, |item| item.count(1000, 64 << 20)),
+        pattern_bytes: table.get("pattern_bytes", default.pattern_bytes, |item| item.count(1, 50_000)),
+        temporary_bytes: table.get("temporary_bytes", default.temporary_bytes, |item| item.large(64 << 10)),
+    };
+    table.finish();
+    limits
 }
 
 /// How many machines may join.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lockstep_node::sqlite::limits::Limits as SqlLimits;
+
 use lockstep_node::api::{ReadLevel, Value};
 
 mod fault;
@@ -66,6 +68,8 @@ pub struct Cluster {
     pub session_lifetime: u32,
     /// Raft's timing.
     pub raft: RaftTiming,
+    /// What statements may cost.
+    pub sql: SqlLimits,
 }
 
 impl Cluster {

@@ -69,6 +69,17 @@ fn machines(out: &mut Writer, scenario: &Scenario) {
     let lease = cluster.raft.lease.then(|| "lease = true".to_owned());
     let dead = cluster.raft.remove_dead_after.map(|after| format!("remove_dead_after = \"{}\"", write_duration(after)));
     out.key("raft", inline(timing.into_iter().chain(compact).chain(lease).chain(dead)));
+    let sql = &cluster.sql;
+    out.key(
+        "sql",
+        inline([
+            format!("statement_steps = {}", sql.statement_steps),
+            format!("entry_steps = {}", sql.entry_steps),
+            format!("value_bytes = {}", sql.value_bytes),
+            format!("pattern_bytes = {}", sql.pattern_bytes),
+            format!("temporary_bytes = {}", sql.temporary_bytes),
+        ]),
+    );
     network_tables(out, network);
     out.header("[clock]");
     out.key(

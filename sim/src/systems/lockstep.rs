@@ -4,6 +4,7 @@ use lockstep_node::host::SqliteVfs;
 use lockstep_node::log_store::{self, BootError, ClusterId, Peeked};
 use lockstep_node::raft::{Body, Configuration, Correct, Entry, EntryKind, Index, Message, Position, Rules, Term};
 use lockstep_node::replica::{self, Options};
+use lockstep_node::sqlite::limits::Limits;
 use lockstep_node::state_machine::{Command, StateMachine};
 use lockstep_node::wire::{self, Chunk, Content, Part, Peer};
 
@@ -33,8 +34,8 @@ impl<R: Rules + Sync> System for Lockstep<R> {
         self.name
     }
 
-    fn found(&self, hosts: Vec<SimHost>, _: &Cluster) -> Running {
-        Box::pin(found(hosts))
+    fn found(&self, hosts: Vec<SimHost>, cluster: &Cluster) -> Running {
+        Box::pin(found(hosts, cluster.sql))
     }
 
     fn boot(&self, mut host: SimHost, cluster: &Cluster) -> Running {
@@ -204,8 +205,8 @@ fn part_words(part: &Part) -> String {
 }
 
 /// Formats every disk, then gives all founders the same first entry.
-async fn found(mut hosts: Vec<SimHost>) {
-    let mut configuration = Configuration::default();
+async fn found(mut hosts: Vec<SimHost>, limits: Limits) {
+    let mut configuration = Configuration { settings: limits.encode(), ..Configuration::default() };
     for host in &mut hosts {
         let id = log_store::format(host)
             .await

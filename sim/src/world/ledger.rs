@@ -178,6 +178,7 @@ impl Ledger {
             Event::Corrupt { .. } => &["log.corrupt"],
             Event::Recovered => &["log.recovered"],
             Event::Stopped { .. } => &["node.stopped"],
+            Event::OtherBuild { .. } => &[],
             Event::Forwarded { .. } => &["request.forwarded"],
             Event::Voted { .. } => &["vote.granted"],
             Event::Follows { .. } => &["leader.followed"],
