@@ -116,6 +116,12 @@ steps   = ["ALTER TABLE orders RENAME COLUMN note TO remark -- remarks\n; CREATE
 pause   = "100ms..3s"
 
 [[workload]]
+kind    = "generated"
+tables  = 7
+value_bytes = "1MiB"
+ddl     = "2.5%"
+
+[[workload]]
 kind    = "sql"
 mix     = [{ sql = "SELECT note FROM orders" }, { sql = "SELECT remark FROM orders" }]
 
@@ -345,6 +351,8 @@ fn a_long_scenario_means_what_it_says() {
     let WorkloadKind::Migrate { steps, pause } = &scenario.workloads[5].kind else { panic!("then comes a migration") };
     assert_eq!(steps.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(*pause, (Duration::from_millis(100), Duration::from_secs(3)));
+    let (value_bytes, ddl) = (1 << 20, Probability(25_000));
+    assert_eq!(scenario.workloads[6].kind, WorkloadKind::Generated { tables: 7, value_bytes, ddl });
     assert_eq!(scenario.invariants[1].name, "SELECT 'ok'");
     let io = Trigger::Io { nth: (7, 7), during: During::Checkpoint, node: Selector::Leader };
     assert_eq!(scenario.events[1].trigger, io);

@@ -75,7 +75,12 @@ fn where_told(evidence: &Evidence, skipped: &BTreeMap<u64, Skipped>) -> Result<(
 }
 
 fn is_of(command: &Command, operation: &Operation) -> bool {
-    command.batch == *operation.batch() && command.read_only == operation.reads()
+    // A value that is no number is not equal to itself, but its bytes are.
+    let same_bytes = || {
+        let [one, other] = [&command.batch, operation.batch()].map(|batch| name(batch, false, &mut Vec::new()));
+        one == other
+    };
+    command.read_only == operation.reads() && (command.batch == *operation.batch() || same_bytes())
 }
 
 /// Equal operations, and where they are in the log.

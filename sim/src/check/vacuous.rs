@@ -6,12 +6,12 @@ use super::{linearizable, migrated};
 use crate::history::{Operation, Outcome};
 use crate::record::{Down, FaultRecord, Phase, What};
 use crate::run::Evidence;
-use crate::scenario::model::{ClockError, Cluster, Event, Fault, LinkRule, Probability, Trigger};
+use crate::scenario::model::{ClockError, Cluster, Event, Fault, LinkRule, Probability, Trigger, WorkloadKind};
 
 /// The reasons, each with its remedy; none for a run that means something.
 pub fn vacuous(evidence: &Evidence) -> Vec<String> {
     let faults = [unstruck(evidence), toothless(evidence), without_effect(evidence)].concat();
-    let asked = [idle_workloads(evidence), migrated::missing(evidence)].concat();
+    let asked = [idle_workloads(evidence), failing_workloads(evidence), migrated::missing(evidence)].concat();
     [asked, faults, unreached(evidence), empty(evidence), undecided(evidence)].concat()
 }
 
@@ -47,6 +47,31 @@ fn idle_workloads(evidence: &Evidence) -> Vec<String> {
         )
     };
     workloads.map(reason).collect()
+}
+
+/// Of 100 generated statements so many must succeed: where fewer do, errors are nearly all that is compared.
+const SUCCEED_PERCENT: usize = 40;
+
+/// Workloads of generated statements next to none of which succeeded.
+fn failing_workloads(evidence: &Evidence) -> Vec<String> {
+    let workloads = evidence.scenario.workloads.iter().enumerate();
+    let generated = workloads.filter(|(_, workload)| matches!(workload.kind, WorkloadKind::Generated { .. }));
+    let failing = |(place, _): (usize, _)| {
+        let operations = evidence.history.operations.iter().filter(|operation| operation.workload as usize == place);
+        let replies = operations.filter_map(Operation::reply);
+        let (mut good, mut all) = (0, 0);
+        for result in replies.flat_map(|(reply, _)| &reply.results) {
+            (good, all) = (good + usize::from(result.is_ok()), all + 1);
+        }
+        (all > 0 && good * 100 < all * SUCCEED_PERCENT).then(|| {
+            format!(
+                "only {good} of {all} statements of workload {} (generated) succeeded; lower `ddl`, so that more of them \
+                 fit the tables",
+                place + 1
+            )
+        })
+    };
+    generated.filter_map(failing).collect()
 }
 
 /// Faults that never struck, and nemeses none of whose strikes came.
@@ -253,6 +278,8 @@ fn empty(evidence: &Evidence) -> Vec<String> {
 mod tests {
     use std::sync::Arc;
 
+    use lockstep_node::api::SqlError;
+
     use super::*;
     use crate::check::testing::{acknowledged_transfer, at, bank_evidence, lead, power_cut_event};
     use crate::record::{Harm, Machine};
@@ -262,6 +289,26 @@ mod tests {
     fn a_run_in_which_something_happened_is_not_vacuous() {
         let mut evidence = bank_evidence(&[&[1]]);
         evidence.history.operations.push(acknowledged_transfer(1, 1));
+        assert_eq!(vacuous(&evidence), [""; 0]);
+    }
+
+    #[test]
+    fn generated_statements_that_only_fail_say_nothing() {
+        let mut evidence = bank_evidence(&[&[1]]);
+        let kind = WorkloadKind::Generated { tables: 4, value_bytes: 16, ddl: Probability(0) };
+        Arc::get_mut(&mut evidence.scenario).unwrap().workloads[0].kind = kind;
+        for (number, good) in [(1, true), (2, false), (3, false)] {
+            let mut operation = acknowledged_transfer(number, number as u64);
+            let Outcome::Acknowledged { reply, .. } = &mut operation.outcome else { unreachable!() };
+            if !good {
+                reply.results = vec![Err(SqlError { code: 1, message: "no such table: t1".into() })];
+            }
+            evidence.history.operations.push(operation);
+        }
+        let reasons = vacuous(&evidence);
+        let [reason] = &reasons[..] else { panic!("one reason, not {reasons:?}") };
+        assert!(reason.starts_with("only 1 of 3 statements of workload 1 (generated) succeeded"), "{reason}");
+        evidence.history.operations.pop();
         assert_eq!(vacuous(&evidence), [""; 0]);
     }
 

@@ -293,6 +293,15 @@ pub enum WorkloadKind {
         /// The values from which named parameters are drawn.
         values: BTreeMap<String, Values>,
     },
+    /// Statements of every kind, drawn at random.
+    Generated {
+        /// How many tables there are.
+        tables: u32,
+        /// The longest text or blob that is bound to a parameter, in bytes.
+        value_bytes: u64,
+        /// The chance that a statement changes the schema.
+        ddl: Probability,
+    },
     /// Changes of the schema, one after the other, by one client.
     Migrate {
         /// The statements of each step: they are executed as one atomic batch.
@@ -311,6 +320,7 @@ impl WorkloadKind {
             WorkloadKind::Register { .. } => "register",
             WorkloadKind::Append { .. } => "append",
             WorkloadKind::Sql { .. } => "sql",
+            WorkloadKind::Generated { .. } => "generated",
             WorkloadKind::Migrate { .. } => "migrate",
         }
     }

@@ -185,6 +185,11 @@ fn workload_table(out: &mut Writer, workload: &Workload) {
             let values = values.iter().map(|(name, values)| format!("{} = {}", quoted(name), drawn(values)));
             out.key("values", inline(values));
         }
+        WorkloadKind::Generated { tables, value_bytes, ddl } => {
+            out.key("tables", tables);
+            out.key("value_bytes", quoted(write_bytes(*value_bytes)));
+            out.key("ddl", quoted(percent(*ddl)));
+        }
         WorkloadKind::Migrate { .. } => unreachable!("a migration has been shown"),
     }
 }

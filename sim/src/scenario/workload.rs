@@ -18,6 +18,7 @@ const KINDS: &[(&str, &str)] = &[
     ("register", "register"),
     ("append", "append"),
     ("sql", "sql"),
+    ("generated", "generated"),
     ("migrate", "migrate"),
 ];
 
@@ -99,10 +100,33 @@ fn workload(
             length: table.get("length", (1, 4), |item| counts(item, 16, "a transaction has 1 to 16 parts")),
             reads: share(&table, "reads", 50),
         }),
+        "generated" => generated(&table),
         _ => mix::sql(&table, context),
     };
     table.finish();
     Some(Workload { clients, amount: amount?, level, kind: kind? })
+}
+
+/// Statements drawn at random.
+fn generated(table: &Table<'_>) -> Option<WorkloadKind> {
+    Some(WorkloadKind::Generated {
+        tables: table.get("tables", 4, |item| item.count(2, 20)),
+        value_bytes: table.get("value_bytes", 4 << 10, |item| {
+            let help = "write an amount of data between \"16B\" and \"1MiB\", for instance \"4KiB\"";
+            match item.parse(value::bytes)? {
+                bytes @ 16..=0x10_0000 => Some(bytes),
+                _ => item.wrong(Wrong::new("is out of range", "a value has 16 bytes to 1 MiB", help)),
+            }
+        }),
+        ddl: table.get("ddl", Probability(100_000), |item| match item.parse(value::probability)? {
+            chance if chance.0 <= 500_000 => Some(chance),
+            _ => {
+                let help =
+                    "write a chance up to \"50%\": more changes of the schema leave too few statements that fit it";
+                item.wrong(Wrong::new("is too much", "rows must be written and read as well", help))
+            }
+        }),
+    })
 }
 
 /// The level of a workload's own reads.
@@ -112,11 +136,11 @@ fn level(table: &Table<'_>, kind: &str) -> Option<ReadLevel> {
     }
     let item = table.find("level")?;
     let level = item.word(LEVELS)?;
-    if kind != "bank" && matches!(level, ReadLevel::None | ReadLevel::Weak) {
+    if !matches!(kind, "bank" | "generated") && matches!(level, ReadLevel::None | ReadLevel::Weak) {
         return item.refuse(
             format!("a `{kind}` workload whose reads may be stale"),
             "what these reads return is judged as fresh",
-            "write \"linearizable\" or \"strong\"; `bank` and `sql` can read at any level",
+            "write \"linearizable\" or \"strong\"; `bank`, `sql` and `generated` can read at any level",
         );
     }
     Some(level)

@@ -58,8 +58,10 @@ pub fn step(prepared: &mut Prepared<'_>, parameters: &Parameters) -> rusqlite::R
         }
         Parameters::Named(values) => {
             for (name, value) in values {
-                if let Some(place) = prepared.parameter_index(&format!(":{name}"))? {
-                    prepared.raw_bind_parameter(place, Bound(value))?;
+                for sign in [':', '@', '$'] {
+                    if let Some(place) = prepared.parameter_index(&format!("{sign}{name}"))? {
+                        prepared.raw_bind_parameter(place, Bound(value))?;
+                    }
                 }
             }
         }

@@ -140,8 +140,18 @@ fn operation(world: &World, kind: &WorkloadKind, entity: u64, number: u64) -> As
             append::operation(&mut stream("workload.append"), number, &shape).asked(*layout)
         }
         WorkloadKind::Sql { mix, values } => sql::operation(&mut stream("workload.sql"), mix, values),
+        WorkloadKind::Generated { .. } => {
+            let options = generated::shared::options(kind).expect("the kind is the one that has options");
+            let (_, schema) = generated::shared::schema(schema_stream(world, (entity >> 40) as u32), options);
+            generated::shared::operation(stream("workload.generated"), options, schema)
+        }
         WorkloadKind::Migrate { steps, .. } => migrate::step(number, &steps[number as usize]),
     }
+}
+
+/// What the schema of a workload of generated statements is drawn from.
+fn schema_stream(world: &World, place: u32) -> Stream {
+    world.lock().stream("workload.schema", u64::from(place))
 }
 
 /// Adds a client for each workload that judges what clients read: it reads everything once. Without that no client would
@@ -152,7 +162,10 @@ pub fn read_once_more(world: &World, scenario: &Scenario) {
             WorkloadKind::Counter { .. } => counter::Counting::ReadAll.into(),
             WorkloadKind::Register { .. } => register::Access::ReadAll.into(),
             WorkloadKind::Append { layout, .. } => append::Transaction::ReadAll.asked(layout),
-            WorkloadKind::Bank { .. } | WorkloadKind::Sql { .. } | WorkloadKind::Migrate { .. } => continue,
+            WorkloadKind::Bank { .. }
+            | WorkloadKind::Sql { .. }
+            | WorkloadKind::Generated { .. }
+            | WorkloadKind::Migrate { .. } => continue,
         };
         let place = place as u32;
         let number = world.lock().ledger.history.next_number(place);

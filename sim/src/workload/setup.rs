@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex};
 use lockstep_node::api::{Batch, Command, Statement};
 use lockstep_node::client::{Client, Failure, Resend};
 
-use super::PATIENCE;
-use super::tables;
-use crate::scenario::model::Scenario;
+use super::{PATIENCE, generated, schema_stream, tables};
+use crate::scenario::model::{Scenario, Workload};
 use crate::world::World;
 
 /// How many statements travel together.
@@ -27,7 +26,7 @@ pub type Setup = Arc<Mutex<Option<Result<(), String>>>>;
 pub fn setup(world: &World, scenario: &Scenario) -> Setup {
     let result = Setup::default();
     let shared = result.clone();
-    let statements = statements(scenario);
+    let statements = statements(world, scenario);
     world.add_client(move |client| async move {
         let machines = client.machines();
         let outcome = run(Client::new(client, machines, PATIENCE), statements).await;
@@ -37,8 +36,12 @@ pub fn setup(world: &World, scenario: &Scenario) -> Setup {
 }
 
 /// The statements: those of the workloads, then the scenario's own.
-fn statements(scenario: &Scenario) -> Vec<String> {
-    let brought = scenario.workloads.iter().flat_map(|workload| tables::filled(&workload.kind));
+fn statements(world: &World, scenario: &Scenario) -> Vec<String> {
+    let of_workload = |(place, workload): (u32, &Workload)| match generated::shared::options(&workload.kind) {
+        Some(options) => generated::shared::schema(schema_stream(world, place), options).0,
+        None => tables::filled(&workload.kind),
+    };
+    let brought = (0..).zip(&scenario.workloads).flat_map(of_workload);
     brought.chain(scenario.schema.iter().cloned()).collect()
 }
 

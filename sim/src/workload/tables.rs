@@ -14,13 +14,14 @@ pub fn of_kind(kind: &str, layout: Layout) -> &'static [&'static str] {
             Layout::Text => &[append::TEXTS],
             Layout::Rows => &[append::ITEMS],
         },
-        "sql" => &[],
+        "sql" | "generated" => &[],
         "migrate" => &[migrate::TABLE],
         _ => BANK_SCHEMA,
     }
 }
 
-/// The statements that create a workload's tables and fill them.
+/// The statements that create a workload's tables and fill them. Those of generated statements are drawn: the setup asks
+/// [`generated`](super::generated::shared) for them.
 pub fn filled(kind: &WorkloadKind) -> Vec<String> {
     let layout = match kind {
         WorkloadKind::Append { layout, .. } => *layout,
@@ -32,6 +33,7 @@ pub fn filled(kind: &WorkloadKind) -> Vec<String> {
         WorkloadKind::Counter { keys, .. } => create.chain([zeros("counters", *keys)]).collect(),
         WorkloadKind::Register { keys, .. } => create.chain([zeros("registers", *keys)]).collect(),
         WorkloadKind::Append { .. } | WorkloadKind::Sql { .. } | WorkloadKind::Migrate { .. } => create.collect(),
+        WorkloadKind::Generated { .. } => Vec::new(),
     }
 }
 

@@ -97,7 +97,7 @@ impl Tally {
         let [good, failed, refused] =
             [program::Outcome::Succeeded, program::Outcome::Failed, program::Outcome::Refused].map(sum);
         let all = good + failed + refused;
-        if good * 2 < all || refused * 10 > all {
+        if good * 5 < all * 2 || refused * 10 > all {
             return Err(format!(
                 "seed {seed} says little: {good} statements succeeded, {failed} failed, {refused} were refused"
             ));

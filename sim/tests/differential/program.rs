@@ -4,6 +4,7 @@ use lockstep_node::api::{Batch, StatementResult};
 use lockstep_node::raft::{Entry as LogEntry, EntryKind, Index, Term};
 use lockstep_node::state_machine::Command;
 use lockstep_sim::choice::Stream;
+use lockstep_sim::scenario::model::Probability;
 use lockstep_sim::trace::Trace;
 use lockstep_sim::workload::generated::{Generator, Options};
 
@@ -66,8 +67,9 @@ impl Program {
         let options = Options {
             tables: shape.between(2, 7) as u32,
             value_bytes_max: 1 << shape.between(4, 20),
-            ddl_percent: shape.between(5, 30),
+            ddl: Probability(shape.between(50_000, 300_000) as u32),
             moment: subject == Subject::Digest,
+            restore: false,
         };
         let at_once = shape.between(2, 30) as usize;
         let stream = Stream::new(&Trace::default(), seed, subject.name(), nth);

@@ -11,6 +11,8 @@ pub fn reduce(subject: Subject, program: Program, difference: Difference) -> (Pr
     let mut search = Search { subject, kind: difference.kind(), best: program, difference, attempts: 0 };
     let end = search.difference.at() + 1;
     search.attempt(|program| program.entries.truncate(end));
+    // In one batch: then it does not matter which entries fall into which.
+    search.attempt(|program| program.at_once = usize::MAX);
     loop {
         let before = search.best.statements();
         search.drop_entries();

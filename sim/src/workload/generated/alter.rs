@@ -8,24 +8,14 @@ impl Generator {
     /// One alteration, and mostly a look at the table afterwards.
     pub(super) fn alter(&mut self) -> Vec<Drawn> {
         let Some(table) = self.some_table() else { return vec![self.mistake()] };
-        let altered = match self.below(100) {
-            0..40 => self.add_column(&table),
+        let before = self.schema.clone();
+        let (altered, back) = match self.below(100) {
+            0..40 => (self.add_column(&table), None),
             40..52 => self.rename_column(&table),
             52..66 => self.drop_column(&table),
             66..76 => self.rename_table(&table),
-            76..84 => {
-                let name = self.schema.name("k");
-                let check = self.check(&table);
-                self.schema.constraints.push((table.name.clone(), name.clone()));
-                let sql = format!("ALTER TABLE {} ADD CONSTRAINT {name} CHECK ({check})", table.name);
-                self.finish("alter add constraint", sql)
-            }
-            84..90 if !self.schema.constraints.is_empty() => {
-                let at = self.below(self.schema.constraints.len() as u64) as usize;
-                let (table, name) = self.schema.constraints.remove(at);
-                self.finish("alter drop constraint", format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
-            }
-            _ => self.alter_column(&table),
+            76..90 => (self.alter_constraint(&table), None),
+            _ => (self.alter_column(&table), None),
         };
         let name = match altered.kind {
             "alter rename table" => self.schema.tables.last().map(|table| table.name.clone()),
@@ -35,7 +25,24 @@ impl Generator {
             let order = if self.percent(50) { " ORDER BY 1" } else { "" };
             self.finish("select all columns", format!("SELECT * FROM {name}{order}"))
         });
-        [altered].into_iter().chain(look).collect()
+        let back = back.filter(|_| self.options.restore).map(|sql| {
+            self.schema = before;
+            self.finish("alter back", sql)
+        });
+        [altered].into_iter().chain(look).chain(back).collect()
+    }
+
+    fn alter_constraint(&mut self, table: &Table) -> Drawn {
+        if self.schema.constraints.is_empty() || self.percent(60) {
+            let name = self.schema.name("k");
+            let check = self.check(table);
+            self.schema.constraints.push((table.name.clone(), name.clone()));
+            let sql = format!("ALTER TABLE {} ADD CONSTRAINT {name} CHECK ({check})", table.name);
+            return self.finish("alter add constraint", sql);
+        }
+        let at = self.below(self.schema.constraints.len() as u64) as usize;
+        let (table, name) = self.schema.constraints.remove(at);
+        self.finish("alter drop constraint", format!("ALTER TABLE {table} DROP CONSTRAINT {name}"))
     }
 
     fn add_column(&mut self, table: &Table) -> Drawn {
@@ -72,7 +79,8 @@ impl Generator {
         self.finish(kind, sql)
     }
 
-    fn rename_column(&mut self, table: &Table) -> Drawn {
+    /// The statement, and the one that takes it back.
+    fn rename_column(&mut self, table: &Table) -> (Drawn, Option<String>) {
         let from = self.stream.pick(&table.columns).name.clone();
         let to = self.schema.name("r");
         if let Some(table) = self.schema.table_mut(&table.name) {
@@ -81,30 +89,38 @@ impl Generator {
                 name.clone_from(&to);
             }
         }
-        self.finish("alter rename column", format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", table.name))
+        let rename = |from: &str, to: &str| format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", table.name);
+        (self.finish("alter rename column", rename(&from, &to)), Some(rename(&to, &from)))
     }
 
-    fn drop_column(&mut self, table: &Table) -> Drawn {
+    /// The statement, and the one that takes it back.
+    fn drop_column(&mut self, table: &Table) -> (Drawn, Option<String>) {
         let used = |column: &&Column| column.primary || table.unique.iter().flatten().any(|name| *name == column.name);
         let free: Vec<&Column> = table.columns.iter().filter(|column| !used(column)).collect();
-        let Some(name) = free.last().map(|column| column.name.clone()).filter(|_| table.columns.len() > 2) else {
-            let name = table.columns[0].name.clone();
-            return self.finish("alter drop key column", format!("ALTER TABLE {} DROP COLUMN {name}", table.name));
+        let Some(column) = free.last().copied().filter(|_| table.columns.len() > 2) else {
+            let name = &table.columns[0].name;
+            let sql = format!("ALTER TABLE {} DROP COLUMN {name}", table.name);
+            return (self.finish("alter drop key column", sql), None);
         };
+        let Column { name, affinity, .. } = column;
         if let Some(table) = self.schema.table_mut(&table.name) {
-            table.columns.retain(|column| column.name != name);
+            table.columns.retain(|column| column.name != *name);
         }
-        self.finish("alter drop column", format!("ALTER TABLE {} DROP COLUMN {name}", table.name))
+        let kind = self.type_name(*affinity, table.strict);
+        let back = format!("ALTER TABLE {} ADD COLUMN {name} {kind}", table.name);
+        (self.finish("alter drop column", format!("ALTER TABLE {} DROP COLUMN {name}", table.name)), Some(back))
     }
 
-    fn rename_table(&mut self, table: &Table) -> Drawn {
+    /// The statement, and the one that takes it back.
+    fn rename_table(&mut self, table: &Table) -> (Drawn, Option<String>) {
         let to = self.schema.name("t");
         self.schema.rename_table(&table.name, &to);
         if let Some(at) = self.schema.tables.iter().position(|table| table.name == to) {
             let renamed = self.schema.tables.remove(at);
             self.schema.tables.push(renamed);
         }
-        self.finish("alter rename table", format!("ALTER TABLE {} RENAME TO {to}", table.name))
+        let rename = |from: &str, to: &str| format!("ALTER TABLE {from} RENAME TO {to}");
+        (self.finish("alter rename table", rename(&table.name, &to)), Some(rename(&to, &table.name)))
     }
 
     fn alter_column(&mut self, table: &Table) -> Drawn {

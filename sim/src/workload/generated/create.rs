@@ -30,15 +30,22 @@ impl Generator {
         {
             return vec![self.create_table_as(&table)];
         }
-        let (table, body) = self.new_table();
+        let table = self.new_table();
         let twin = self.percent(20).then(|| Table { name: self.schema.name("t"), ..table.clone() });
         let mut drawn = Vec::new();
         for table in [Some(table), twin].into_iter().flatten() {
-            let sql = format!("CREATE TABLE {} {body}", table.name);
+            let sql = format!("CREATE TABLE {} {}", table.name, table.body);
             drawn.push(self.finish(if table.strict { "create strict table" } else { "create table" }, sql));
             self.schema.tables.push(table);
         }
         drawn
+    }
+
+    /// A table that should be there, in case somebody took it away.
+    pub(super) fn create_again(&mut self) -> Vec<Drawn> {
+        let Some(table) = self.some_table() else { return vec![self.mistake()] };
+        let sql = format!("CREATE TABLE IF NOT EXISTS {} {}", table.name, table.body);
+        vec![self.finish("create table again", sql)]
     }
 
     fn create_table_as(&mut self, table: &Table) -> Drawn {
@@ -48,13 +55,15 @@ impl Generator {
         let condition = self.condition(&Scope::of(table, ""), 1);
         let sql = format!("CREATE TABLE {name} AS SELECT {list} FROM {} WHERE {condition} LIMIT 20", table.name);
         let plain = |column: Column| Column { generated: false, required: false, primary: false, ..column };
-        let columns = columns.into_iter().map(plain).collect();
-        self.schema.tables.push(Table { name, columns, without_rowid: false, strict: false, unique: Vec::new() });
+        let columns: Vec<Column> = columns.into_iter().map(plain).collect();
+        let body = format!("({})", names(&columns).join(", "));
+        let unique = Vec::new();
+        self.schema.tables.push(Table { name, columns, without_rowid: false, strict: false, unique, body });
         self.finish("create table as", sql)
     }
 
-    /// A new table and what stands after its name.
-    fn new_table(&mut self) -> (Table, String) {
+    /// A new table.
+    fn new_table(&mut self) -> Table {
         let strict = self.percent(20);
         let key = match self.below(10) {
             0..2 => KeyShape::None,
@@ -65,7 +74,8 @@ impl Generator {
         };
         let without_rowid = matches!(key, KeyShape::Rowid | KeyShape::Column | KeyShape::Two) && self.percent(30);
         let name = self.schema.name("t");
-        let mut table = Table { name, columns: Vec::new(), without_rowid, strict, unique: Vec::new() };
+        let mut table =
+            Table { name, columns: Vec::new(), without_rowid, strict, unique: Vec::new(), body: String::new() };
         let mut parts = Vec::new();
         let mut left: Vec<&str> = NAMES.to_vec();
         for nth in 0..2 + self.below(5) {
@@ -79,7 +89,8 @@ impl Generator {
         options.extend(without_rowid.then_some("WITHOUT ROWID"));
         options.extend(strict.then_some("STRICT"));
         let body = format!("({}) {}", parts.join(", "), options.join(", "));
-        (table, body.trim_end().to_owned())
+        table.body = body.trim_end().to_owned();
+        table
     }
 
     fn column(&mut self, table: &mut Table, name: &str, first: bool, key: KeyShape) -> String {
@@ -292,33 +303,38 @@ impl Generator {
     }
 
     /// Drops something, now and then what is not there.
-    pub(super) fn drop_something(&mut self) -> Drawn {
+    pub(super) fn drop_something(&mut self) -> Vec<Drawn> {
         let full = self.schema.tables.len() >= self.options.tables as usize;
         match self.below(10) {
             0..3 if !self.schema.indexes.is_empty() => {
                 let at = self.below(self.schema.indexes.len() as u64) as usize;
                 let (name, _) = self.schema.indexes.remove(at);
-                self.finish("drop index", format!("DROP INDEX {name}"))
+                vec![self.finish("drop index", format!("DROP INDEX {name}"))]
             }
             3..5 if !self.schema.triggers.is_empty() => {
                 let at = self.below(self.schema.triggers.len() as u64) as usize;
                 let (name, _) = self.schema.triggers.remove(at);
-                self.finish("drop trigger", format!("DROP TRIGGER {name}"))
+                vec![self.finish("drop trigger", format!("DROP TRIGGER {name}"))]
             }
             5..7 if !self.schema.views.is_empty() => {
                 let at = self.below(self.schema.views.len() as u64) as usize;
                 let view = self.schema.views.remove(at);
                 self.schema.triggers.retain(|(_, on)| *on != view.name);
-                self.finish("drop view", format!("DROP VIEW {}", view.name))
+                vec![self.finish("drop view", format!("DROP VIEW {}", view.name))]
             }
-            7..10 if full => {
-                let at = self.below(self.schema.tables.len() as u64) as usize;
-                let name = self.schema.tables[at].name.clone();
-                self.schema.forget_table(&name);
-                self.finish("drop table", format!("DROP TABLE {name}"))
-            }
-            _ => self.finish("drop what is not there", "DROP TABLE IF EXISTS absent".to_owned()),
+            7..10 if full => self.drop_table(),
+            _ => vec![self.finish("drop what is not there", "DROP TABLE IF EXISTS absent".to_owned())],
         }
+    }
+
+    fn drop_table(&mut self) -> Vec<Drawn> {
+        let Some(table) = self.some_table() else { return vec![self.mistake()] };
+        let dropped = self.finish("drop table", format!("DROP TABLE {}", table.name));
+        if !self.options.restore {
+            self.schema.forget_table(&table.name);
+            return vec![dropped];
+        }
+        vec![dropped, self.finish("create table", format!("CREATE TABLE {} {}", table.name, table.body))]
     }
 }
 

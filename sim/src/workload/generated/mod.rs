@@ -27,6 +27,7 @@ mod window;
 use lockstep_node::api::{Batch, Parameters, Statement, Value};
 
 use crate::choice::Stream;
+use crate::scenario::model::Probability;
 pub use schema::Schema;
 use value::Binding;
 
@@ -37,15 +38,18 @@ pub struct Options {
     pub tables: u32,
     /// The longest text or blob that is bound to a parameter, in bytes. Most are short.
     pub value_bytes_max: u64,
-    /// How many of 100 statements change the schema.
-    pub ddl_percent: u64,
+    /// The chance that a statement changes the schema.
+    pub ddl: Probability,
     /// Whether statements ask for the time and for random numbers. Lockstep pins both; plain SQLite does not.
     pub moment: bool,
+    /// Whether what takes something away that others rely on gives it back: a table that is dropped is created again, and one
+    /// that is renamed gets its old name, in the same batch.
+    pub restore: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { tables: 5, value_bytes_max: 1 << 20, ddl_percent: 12, moment: false }
+        Options { tables: 5, value_bytes_max: 1 << 20, ddl: Probability(120_000), moment: false, restore: false }
     }
 }
 
@@ -111,7 +115,7 @@ impl Generator {
         if self.schema.tables.len() < 2 {
             return self.create_table();
         }
-        if self.percent(self.options.ddl_percent) {
+        if self.stream.happens(self.options.ddl) {
             return self.change_schema();
         }
         match self.below(100) {
@@ -128,12 +132,13 @@ impl Generator {
     fn change_schema(&mut self) -> Vec<Drawn> {
         let few = self.schema.tables.len() < self.options.tables as usize;
         match self.below(100) {
+            0..8 if !few => self.create_again(),
             0..24 if few => self.create_table(),
             0..40 => vec![self.create_index()],
-            40..54 => vec![self.create_trigger()],
+            40..54 => self.create_trigger(),
             54..63 => vec![self.create_view()],
             63..90 => self.alter(),
-            _ => vec![self.drop_something()],
+            _ => self.drop_something(),
         }
     }
 

@@ -69,7 +69,7 @@ impl Generator {
     pub(super) fn delete(&mut self) -> Drawn {
         let Some(table) = self.some_table() else { return self.mistake() };
         self.begin();
-        if self.percent(8) {
+        if self.percent(4) {
             return self.finish("delete all", format!("DELETE FROM {}", table.name));
         }
         if self.percent(4)
@@ -98,6 +98,15 @@ impl Generator {
             let column = self.stream.pick(&table.columns).name.clone();
             return (format!("WITH w(x) AS ({query}) "), format!(" WHERE {column} IN (SELECT x FROM w)"));
         }
-        (String::new(), if self.percent(92) { format!(" WHERE {}", self.condition(scope, 2)) } else { String::new() })
+        let condition = match self.below(100) {
+            // Few rows, so that tables do not become empty all the time.
+            0..60 => {
+                let column = self.stream.pick(&table.columns).clone();
+                format!(" WHERE {} = {}", column.name, self.operand(column.affinity))
+            }
+            60..96 => format!(" WHERE {}", self.condition(scope, 2)),
+            _ => String::new(),
+        };
+        (String::new(), condition)
     }
 }

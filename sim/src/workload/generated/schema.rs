@@ -24,6 +24,8 @@ pub(super) struct Table {
     pub(super) strict: bool,
     /// The columns of each UNIQUE or PRIMARY KEY constraint: what ON CONFLICT may name, and what foreign keys may refer to.
     pub(super) unique: Vec<Vec<String>>,
+    /// What stands after its name where it was created.
+    pub(super) body: String,
 }
 
 /// A column.

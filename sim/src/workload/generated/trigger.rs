@@ -12,14 +12,14 @@ const EVENTS: [(&str, &str); 3] = [("INSERT", "new."), ("UPDATE", "new."), ("DEL
 
 impl Generator {
     /// A trigger on a table, or one that makes a view writable.
-    pub(super) fn create_trigger(&mut self) -> Drawn {
+    pub(super) fn create_trigger(&mut self) -> Vec<Drawn> {
         if !self.schema.views.is_empty() && self.percent(25) {
-            return self.create_instead_of();
+            return vec![self.create_instead_of()];
         }
         if self.schema.triggers.len() >= TRIGGERS_MAX {
             return self.drop_something();
         }
-        let Some(table) = self.some_table() else { return self.mistake() };
+        let Some(table) = self.some_table() else { return vec![self.mistake()] };
         let name = self.schema.name("g");
         let time = self.one(&["BEFORE", "AFTER"]);
         let (event, rows) = match self.below(10) {
@@ -41,7 +41,8 @@ impl Generator {
             steps.join("; ")
         );
         self.schema.triggers.push((name, table.name));
-        self.finish(if time == "BEFORE" { "create trigger before" } else { "create trigger after" }, sql)
+        let kind = if time == "BEFORE" { "create trigger before" } else { "create trigger after" };
+        vec![self.finish(kind, sql)]
     }
 
     fn create_instead_of(&mut self) -> Drawn {
