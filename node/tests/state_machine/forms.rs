@@ -4,6 +4,8 @@
 //! A form converges, or it is refused by Lockstep, or it fails with an error of SQLite: whichever it is, results, digests
 //! and contents are the same in all histories, and the digest is that of the contents after every entry.
 
+#[path = "forms/bad_input.rs"]
+mod bad_input;
 #[path = "forms/histories.rs"]
 mod histories;
 #[path = "forms/table.rs"]
@@ -22,8 +24,11 @@ use super::{Machine, command, log, results, vfs};
 
 /// Executes a file of the table in every history.
 fn hold(name: &str) {
-    let sections = table::read(name);
-    println!("{name}: {}, {} histories", Count::of(&sections), HISTORIES.len());
+    hold_sections(name, &table::read(name));
+}
+
+fn hold_sections(name: &str, sections: &[Section]) {
+    println!("{name}: {}, in each of {} histories", Count::of(sections), HISTORIES.len());
     let findings = sections.iter().flat_map(findings).collect::<Vec<_>>();
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }

@@ -155,7 +155,7 @@ SELECT * FROM generate_series(1, 5)
 SELECT * FROM sqlite_stat1
 SELECT * FROM sqlite_stat4
 SELECT * FROM carray(1, 2)
--- error 1: 
+-- error 1
 SELECT * FROM pragma_no_such
 
 -- # transactions, files and temporary objects
@@ -227,7 +227,7 @@ EXPLAIN SELECT 1
 EXPLAIN QUERY PLAN SELECT 1
 EXPLAIN INSERT INTO t VALUES (1, 1)
 EXPLAIN QUERY PLAN DELETE FROM t
--- error 1: 
+-- error 1
 CREATE TABLE other.z(a)
 CREATE INDEX temp.i ON t(a)
 INSERT INTO temp.t VALUES (1, 2)

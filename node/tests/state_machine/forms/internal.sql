@@ -49,7 +49,7 @@ CREATE TABLE child(a, FOREIGN KEY (a) REFERENCES "_lockstep_state")
 -- refused: Lockstep's own mark
 /*lockstep*/ COMMIT
   /*lockstep*/ SELECT 1
--- error 1: 
+-- error 1
 ALTER TABLE t RENAME TO _lockstep_state
 CREATE TABLE IF NOT EXISTS _lockstep_state.x(a)
 DROP INDEX _lockstep_index

@@ -96,7 +96,7 @@ INSERT INTO case_of VALUES (3, 4)
 CREATE TABLE abort(abort, action, after, "all", always, analyze, asc, "column")
 INSERT INTO abort(abort) VALUES (1)
 CREATE TABLE lockstep_state(applied)
--- error 1: 
+-- error 1
 CREATE TABLE case_OF(z)
 CREATE TABLE sqlite_mine(a)
 CREATE TABLE "SQLITE_mine"(a)
@@ -151,7 +151,7 @@ CREATE TABLE "sqlit_e"(a)
 CREATE TABLE rowid(rowid)
 INSERT INTO rowid VALUES (5)
 SELECT rowid.rowid, oid FROM rowid
--- error 1: 
+-- error 1
 SELECT * FROM json_each('[1]')
 WITH old AS (SELECT 1), OLD AS (SELECT 2) SELECT 1
 WITH r(a, b) AS (SELECT 1) SELECT * FROM r

@@ -67,7 +67,7 @@ SELECT g, sum(sum(v)) OVER (ORDER BY g) FROM t GROUP BY g
 SELECT a, max(v) OVER (PARTITION BY g ORDER BY a ROWS UNBOUNDED PRECEDING) - min(v) OVER (PARTITION BY g) FROM t ORDER BY 2, 1
 SELECT json_group_array(a) OVER (PARTITION BY g ORDER BY a DESC) FROM t LIMIT 9
 SELECT * FROM (SELECT a, row_number() OVER (PARTITION BY g ORDER BY v DESC) AS n FROM t) WHERE n <= 2
--- error 1: 
+-- error 1
 SELECT row_number() FROM t
 SELECT a FROM t WHERE rank() OVER (ORDER BY a) < 3
 SELECT sum(v) OVER (ORDER BY a RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING EXCLUDE) FROM t
@@ -95,7 +95,7 @@ WITH gone(n) AS (SELECT 5) DELETE FROM edge WHERE a IN gone RETURNING *
 WITH RECURSIVE fib(n, f, g) AS (SELECT 1, 0, 1 UNION ALL SELECT n + 1, g, f + g FROM fib WHERE n < 92) SELECT max(f) FROM fib
 WITH RECURSIVE fib(n, f, g) AS (SELECT 1, 0, 1 UNION ALL SELECT n + 1, g, f + g FROM fib WHERE n < 100) SELECT typeof(f), f FROM fib WHERE n > 92
 WITH RECURSIVE life(n, s) AS (SELECT 1, 'x' UNION ALL SELECT n + 1, s || s FROM life WHERE n < 12) SELECT n, length(s) FROM life
--- error 1: 
+-- error 1
 WITH c AS (SELECT 1 UNION ALL SELECT * FROM c UNION ALL SELECT * FROM c AS d, c) SELECT * FROM absent
 WITH RECURSIVE c(n) AS (SELECT n FROM c) SELECT * FROM c
 WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT max(n) FROM c) SELECT * FROM c
@@ -152,7 +152,7 @@ INSERT INTO doc(body) SELECT body -> '$.x' || '{' FROM doc UNION ALL SELECT json
 SELECT json('{x: 1')
 SELECT json_set('[', '$', 1)
 SELECT jsonb(x'ff')
--- error 1: 
+-- error 1
 SELECT json_extract('{}', 'a.b')
 SELECT json_object('a')
 SELECT json_object(1, 2)

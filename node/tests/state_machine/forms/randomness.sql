@@ -58,7 +58,7 @@ CREATE TRIGGER through INSTEAD OF INSERT ON dice BEGIN INSERT INTO seen VALUES (
 INSERT INTO dice VALUES (7), (random())
 UPDATE copy SET b = (SELECT random() FROM t LIMIT 1)
 DROP TABLE copy
--- error 1: 
+-- error 1
 UPDATE t SET b = random() WHERE a % 2 ON CONFLICT DO NOTHING
 SELECT random(1)
 SELECT randomblob()
@@ -85,7 +85,7 @@ CREATE INDEX i ON t(random())
 CREATE INDEX i ON t(a + random())
 CREATE UNIQUE INDEX i ON t(randomblob(1))
 CREATE INDEX i ON t(a) WHERE random() > 0
--- error 1: 
+-- error 1
 CREATE TABLE g(a, PRIMARY KEY (random()))
 CREATE TABLE g(a, UNIQUE (a, random()))
 ALTER TABLE empty ADD COLUMN y DEFAULT (datetime('now'))

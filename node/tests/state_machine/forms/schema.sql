@@ -72,7 +72,7 @@ CREATE TABLE made(again)
 CREATE TABLE comment(a /* of the column */, -- and another
     b) -- at the end
 SELECT sql FROM sqlite_schema WHERE name = 'comment'
--- error 1: 
+-- error 1
 CREATE TABLE t(a)
 CREATE INDEX t ON t(a)
 CREATE TABLE part(a)
@@ -168,7 +168,7 @@ DELETE FROM sqlite_master
 DELETE FROM sqlite_schema WHERE name = 'i'
 REPLACE INTO main.sqlite_schema(name) VALUES ('x')
 UPDATE sqlite_temp_schema SET sql = ''
--- error 1: 
+-- error 1
 ALTER TABLE sqlite_schema RENAME TO x
 ALTER TABLE sqlite_schema ADD COLUMN x
 INSERT INTO sqlite_temp_master VALUES (1, 2, 3, 4, 5)

@@ -30,7 +30,7 @@ INSERT INTO copy SELECT NULL, b FROM renamed ORDER BY b
 CREATE TRIGGER chain AFTER INSERT ON second BEGIN INSERT INTO copy(b) VALUES (new.id); END
 INSERT INTO second DEFAULT VALUES
 SELECT * FROM copy
--- error 1: 
+-- error 1
 DROP TABLE sqlite_sequence
 ALTER TABLE sqlite_sequence ADD COLUMN x
 ALTER TABLE sqlite_sequence RENAME TO x

@@ -1,7 +1,7 @@
 //! The table of forms: statements, and what becomes of each.
 //!
 //! It stands in files of SQL. A line `-- # title` begins a database of its own; a line `-- converges`, `-- refused: words` or
-//! `-- error CODE: words` says what becomes of the statements below it, up to the next one. A statement is a line, and
+//! `-- error CODE: words` (or without words) says what becomes of the statements below it, up to the next one. A statement is a line, and
 //! the indented lines that follow it; a `;` at its end is left out. Other comments are for the reader.
 
 use std::fmt;
@@ -51,7 +51,8 @@ impl Expected {
         if let Some(words) = comment.strip_prefix("refused: ") {
             return Some(Expected::Refused(words.to_owned()));
         }
-        let (code, words) = comment.strip_prefix("error ")?.split_once(": ")?;
+        let error = comment.strip_prefix("error ")?;
+        let (code, words) = error.split_once(": ").unwrap_or((error, ""));
         Some(Expected::Fails(code.parse().ok()?, words.to_owned()))
     }
 }

@@ -26,7 +26,7 @@ SELECT octet_length('é'), octet_length(x'0000'), octet_length(12345), typeof(1 
 SELECT 'x' IN ('X' COLLATE NOCASE), 'x' COLLATE NOCASE IN ('X'), 'b' BETWEEN 'A' AND 'C', 'b' COLLATE NOCASE BETWEEN 'A' AND 'C', CASE 'x' COLLATE NOCASE WHEN 'X' THEN 'same' END
 -- error 257: no such collation sequence
 SELECT c FROM t ORDER BY c COLLATE nonsense
--- error 1: 
+-- error 1
 SELECT 'x' LIKE 'y' ESCAPE 'ab'
 SELECT 'x' LIKE 'y' ESCAPE ''
 SELECT like('a', 'b', 'cc')

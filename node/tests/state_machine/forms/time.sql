@@ -87,7 +87,7 @@ INSERT INTO checked VALUES ('2000-01-01', 5)
 INSERT OR IGNORE INTO checked VALUES ('2000-01-01', 99999999999), ('2000-01-02', 1)
 
 -- Time in an index, a generated column, or an added default does not follow from the row.
--- error 1: 
+-- error 1
 CREATE TABLE g(a, b AS (CURRENT_TIMESTAMP))
 CREATE INDEX i ON at(datetime('now'))
 CREATE INDEX i ON at(CURRENT_DATE)

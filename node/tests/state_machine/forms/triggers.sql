@@ -87,7 +87,7 @@ DROP VIEW v
 SELECT name FROM sqlite_schema WHERE type = 'trigger'
 -- error 1: no such table: main.target
 DELETE FROM t WHERE a = 1
--- error 1: 
+-- error 1
 CREATE TRIGGER bad AFTER INSERT ON absent BEGIN SELECT 1; END
 CREATE TRIGGER bad INSTEAD OF INSERT ON t BEGIN SELECT 1; END
 CREATE TRIGGER bad BEFORE INSERT ON sqlite_sequence BEGIN SELECT 1; END
@@ -141,7 +141,7 @@ INSERT OR REPLACE INTO v VALUES (2, 'again')
 SELECT * FROM v
 DROP TABLE t
 CREATE VIEW uneven(x) AS SELECT 1, 2
--- error 1: 
+-- error 1
 SELECT * FROM uneven
 SELECT * FROM v
 SELECT * FROM loop1
