@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::authorizer::{RANDOM_CONSTRAINT, TEMPORARY, local_table};
 use super::database::{Database, OpenError, Options, Seen};
+use super::digest::RowHash;
 use super::limits::NAME_BYTES_MAX;
 use super::schema::{self, Key};
 use super::{INTERNAL_TABLES, is_internal};
@@ -41,21 +41,36 @@ impl Inspector {
     /// # Errors
     /// What SQLite reports.
     pub fn refusal(&mut self, database: &Database) -> rusqlite::Result<(Option<String>, usize)> {
-        let objects = objects(database.connection())?;
-        let count = objects.len();
+        let connection = database.connection();
         // The authorizer sees `CREATE TRIGGER temp.x ON main.t` as one of the main schema.
-        if database.connection().prepare("SELECT 1 FROM temp.sqlite_schema")?.exists([])? {
-            return Ok((Some(TEMPORARY.to_owned()), count));
+        if connection.prepare("SELECT 1 FROM temp.sqlite_schema")?.exists([])? {
+            return Ok((Some(TEMPORARY.to_owned()), 0));
         }
-        let mut fine = BTreeSet::new();
-        for object in objects {
-            let hash = object.hash();
-            if !self.fine.contains(&hash)
-                && let Some(refusal) = self.object_refusal(database, &object)?
-            {
-                return Ok((Some(refusal), count));
+
+        // Most objects did not change: of those nothing but a hash is taken.
+        let (mut fine, mut changed, mut count) = (BTreeSet::new(), Vec::new(), 0);
+        let mut row_hash = RowHash::default();
+        let expands = !database.views().is_empty();
+        let mut statement = connection.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            row_hash.begin(b"sqlite_schema", 0);
+            (0..4).try_for_each(|column| row.get_ref(column).map(|value| row_hash.push(value)))?;
+            let hash = row_hash.finish();
+            // What a view or a trigger costs is a matter of other views as well.
+            let depends = expands && matches!(row.get_ref(0)?.as_str()?, "view" | "trigger");
+            if depends || !self.fine.contains(&hash) {
+                changed.push(Object::read(row)?);
             }
             fine.insert(hash);
+            count += 1;
+        }
+        drop(rows);
+
+        for object in &changed {
+            if let Some(refusal) = self.object_refusal(database, object)? {
+                return Ok((Some(refusal), count));
+            }
         }
         self.fine = fine;
         Ok((None, count))
@@ -166,20 +181,9 @@ fn create_once_more(scratch: &Database, table: &str, sql: &str) -> rusqlite::Res
 }
 
 impl Object {
-    fn hash(&self) -> u128 {
-        let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
-        let sql = self.sql.as_deref().unwrap_or_default();
-        xxh3_128(&[text(&self.kind), text(&self.name), text(&self.table), text(sql)].concat())
-    }
-}
-
-/// The rows of the schema. Views come before what may name them.
-fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
-    let sql = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema";
-    let object = |row: &rusqlite::Row<'_>| {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Object> {
         Ok(Object { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
-    };
-    connection.prepare(sql)?.query_map([], object)?.collect()
+    }
 }
 
 fn name_refusal(kind: &str, name: &str) -> Option<String> {

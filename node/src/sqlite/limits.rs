@@ -68,8 +68,7 @@ const SQLITE: [(Limit, i32); 13] = [
     (Limit::SQLITE_LIMIT_VDBE_OP, 250_000_000),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
-    // SQLite takes time that grows with the square of their number.
-    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 16_384),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 32_766),
     // Each level holds the rows it changes, before and after.
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),

@@ -69,6 +69,11 @@ impl Views {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Why a text is refused that names views; `None` if it is fine.
     pub fn refusal(&self, sql: &str) -> Option<String> {
         if self.0.is_empty() {

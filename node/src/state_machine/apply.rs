@@ -399,7 +399,7 @@ const LARGEST: &str = "a counter or a rowid of 9223372036854775807 in sqlite_seq
                        it, or only one with a random rowid";
 
 /// What looking at one object of the schema costs, in SQLite's instructions.
-const STEPS_AN_OBJECT: u64 = 50;
+const STEPS_AN_OBJECT: u64 = 15;
 
 /// What statements may cost, as the entry of a configuration says.
 pub(super) fn limits(payload: &[u8]) -> Result<Limits, String> {

@@ -1,6 +1,6 @@
 //! One statement of a user's: checked, bound, stepped, and its result collected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use rusqlite::CachedStatement;
@@ -170,12 +170,12 @@ fn bind(prepared: &mut CachedStatement<'_>, parameters: &Parameters, judge: &Jud
         }
         Parameters::Named(values) => {
             let places = places_by_name(prepared)?;
-            let mut missing: BTreeMap<&str, usize> = places.iter().map(|(name, place)| (&**name, *place)).collect();
+            let mut missing: BTreeSet<&str> = places.keys().map(String::as_str).collect();
             for (name, value) in values {
-                match (missing.remove(&**name), places.contains_key(name)) {
-                    (Some(place), _) => bind_one(prepared, place, value)?,
-                    (None, true) => return Err(Failure::refused(format!("parameter {name} was given twice"))),
-                    (None, false) => {
+                match (missing.remove(&**name), places.get(name)) {
+                    (true, Some(places)) => places.iter().try_for_each(|place| bind_one(prepared, *place, value))?,
+                    (false, Some(_)) => return Err(Failure::refused(format!("parameter {name} was given twice"))),
+                    (_, None) => {
                         let names =
                             places.keys().map(String::as_str).take(NAMES_SHOWN_MAX).collect::<Vec<_>>().join(", ");
                         return Err(Failure::refused(format!(
@@ -184,8 +184,8 @@ fn bind(prepared: &mut CachedStatement<'_>, parameters: &Parameters, judge: &Jud
                     }
                 }
             }
-            match missing.first_key_value() {
-                Some((name, _)) => Err(Failure::refused(format!("no value was given for parameter {name}"))),
+            match missing.first() {
+                Some(name) => Err(Failure::refused(format!("no value was given for parameter {name}"))),
                 None => Ok(()),
             }
         }
@@ -195,18 +195,14 @@ fn bind(prepared: &mut CachedStatement<'_>, parameters: &Parameters, judge: &Jud
 /// Maximum number of names of parameters that an error lists.
 const NAMES_SHOWN_MAX: usize = 20;
 
-/// The statement's parameters by their names.
-fn places_by_name(prepared: &CachedStatement<'_>) -> Result<BTreeMap<String, usize>, Failure> {
-    let mut places = BTreeMap::new();
+/// The statement's parameters by their names: `:a`, `@a` and `$a` are three of one name.
+fn places_by_name(prepared: &CachedStatement<'_>) -> Result<BTreeMap<String, Vec<usize>>, Failure> {
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for place in 1..=prepared.parameter_count() {
         let Some(name) = prepared.parameter_name(place).and_then(|name| name.strip_prefix([':', '@', '$'])) else {
             return Err(Failure::refused(format!("parameter {place} has no name: give the values in order")));
         };
-        if let Some(other) = places.insert(name.to_owned(), place) {
-            return Err(Failure::refused(format!(
-                "parameters {other} and {place} are both called {name}, with different signs before it; rename one"
-            )));
-        }
+        places.entry(name.to_owned()).or_default().push(place);
     }
     Ok(places)
 }

@@ -59,7 +59,7 @@ fn texts_that_are_no_statement() {
     let empty =
         ["", " ", "\t\r\n", ";", " ; ", "--", "-- nothing\n", "/* nothing */", "/* never ends", "-- one\n/* two */ ;"];
     forms.extend(empty.map(|sql| refused(sql, "empty")));
-    forms.extend(["SELECT 1; SELECT 2", "SELECT 1;;SELECT 2;"].map(|sql| fails(sql, 1, "one at a time")));
+    forms.extend(["SELECT 1; SELECT 2", "SELECT 1;;SELECT 2;"].map(|sql| refused(sql, "one at a time")));
     forms.extend(["SELECT 1\0", "\0", "SELECT '\0'", "SELECT 1; \0 SELECT 2"].map(|sql| refused(sql, "NUL")));
     let fine = [
         "SELECT 1;",
@@ -112,7 +112,7 @@ fn texts_that_are_too_much() {
         fails(format!("SELECT {}1", "- ".repeat(2000)), 1, ""),
         converges(repeat("SELECT 1", 500, " UNION ALL ")),
         fails(repeat("SELECT 1", 501, " UNION ALL "), 1, "too many terms in compound SELECT"),
-        converges(format!("SELECT {}", repeat("1", 2000, ", "))),
+        converges(format!("SELECT {}", repeat("1", 1000, ", "))),
         fails(format!("SELECT {}", repeat("1", 2001, ", ")), 1, "too many columns"),
         fails(format!("SELECT max({})", repeat("1", 128, ", ")), 1, "too many arguments on function max"),
         fails(
@@ -202,7 +202,7 @@ fn parameters_of_the_wrong_number_or_kind() {
         bound("INSERT INTO t(b) VALUES (datetime(?)), (random())", [Value::from("now")], Expected::Converges),
         bound("INSERT INTO t(b) VALUES (datetime(?)), (random())", [Value::from("2024-01-01")], Expected::Converges),
         bound("SELECT datetime('now', ?)", [Value::from("localtime")], refusal("time zone")),
-        bound("SELECT randomblob(?)", [Value::Integer(i64::MAX)], error("too big")),
+        bound("SELECT randomblob(?)", [Value::Integer(i64::MAX)], Expected::Fails(18, "too big".into())),
     ]);
     hold_sections("parameters", &[Section { forms }]);
 }
@@ -246,7 +246,8 @@ fn values_at_the_edge() {
     let too_big = || Expected::Fails(18, "too big".into());
     forms.push(bound("INSERT INTO t(b) VALUES (?)", [big((64 << 20) + 1)], too_big()));
     forms.push(bound("SELECT length(?)", [big(100_000_000)], too_big()));
-    forms.push(bound("SELECT ?", [big(2_000_000)], refusal("LIMIT")));
+    forms.push(bound("SELECT ?", [big(2_000_000)], too_big()));
+    forms.push(bound("SELECT ?", [big(1_100_000)], refusal("LIMIT")));
     forms.push(converges("SELECT count(*), max(length(b)) FROM t"));
     hold_sections("values", &[Section { forms }]);
 }
@@ -280,41 +281,40 @@ fn ten_thousand_statements_in_one_entry() {
     }
 }
 
-/// Inputs that end the process, or take minutes, at present. Each runs alone, on request only; once mended, the `ignore` goes.
-mod known_wrong {
+/// Inputs that once ended the process, or took minutes.
+mod once_fatal {
     use super::*;
 
     /// Seven thousand statements in one text: the tail is prepared recursively until the stack is at its end.
     #[test]
-    #[ignore = "overflows the stack"]
     fn a_text_of_many_statements() {
-        let forms = vec![fails("SELECT 1;".repeat(7000), 1, "one at a time"), refused(";".repeat(1 << 19), "empty")];
+        let forms = vec![refused("SELECT 1;".repeat(7000), "one at a time"), refused(";".repeat(1 << 19), "empty")];
         hold_sections("many statements", &[Section { forms }]);
     }
 
     #[test]
-    #[ignore = "overflows the stack"]
     fn a_pattern_of_many_wildcards() {
         let like = format!("SELECT '{}' LIKE '{}'", "a".repeat(19_000), "%a".repeat(19_000));
         let glob = format!("SELECT '{}' GLOB '{}'", "a".repeat(19_000), "*a".repeat(19_000));
-        hold_sections("wildcards", &[Section { forms: vec![converges(like), converges(glob)] }]);
+        let forms = [like, glob].map(|sql| fails(sql, 1, "may have 64 bytes")).into();
+        hold_sections("wildcards", &[Section { forms }]);
     }
 
     /// What the node could not read back must be refused when it is made.
     #[test]
-    #[ignore = "ends the state machine"]
     fn a_table_that_cannot_be_read_back() {
         let columns = |count: usize| (0..count).map(|n| format!("c{n}")).collect::<Vec<_>>().join(", ");
         let keyed = format!("CREATE TABLE keyed({0}, PRIMARY KEY ({0})) WITHOUT ROWID", columns(1001));
         let long = format!("CREATE TABLE long(\"{}\")", "n".repeat(400_000));
         let wide = format!("CREATE TABLE wide({})", columns(2000));
-        for sql in [keyed, long, wide] {
-            hold_sections("not read back", &[Section { forms: vec![refused(sql, "refused"), converges("SELECT 1")] }]);
+        let too_wide = "too many columns";
+        let forms = [fails(keyed, 1, too_wide), refused(long, "255 is the most"), fails(wide, 1, too_wide)];
+        for form in forms {
+            hold_sections("not read back", &[Section { forms: vec![form, converges("SELECT 1")] }]);
         }
     }
 
     #[test]
-    #[ignore = "takes minutes"]
     fn two_thousand_tables_in_one_entry() {
         let statements = (0..2000).map(|n| Statement::new(format!("CREATE TABLE t{n}(a)"))).collect();
         let log = log([Command { batch: Batch { statements, atomic: false }, ..command(&[], false) }]);
@@ -323,7 +323,6 @@ mod known_wrong {
     }
 
     #[test]
-    #[ignore = "takes minutes"]
     fn ten_thousand_statements_that_end_their_transaction() {
         let statement = Statement::new("INSERT OR ROLLBACK INTO t VALUES (1)");
         let batch = Batch { statements: vec![statement; 10_000], atomic: false };
