@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use cluster::Cluster;
 
-const FILES: [&str; 8] = ["aggregates", "changes", "cte", "joins", "schema", "select", "values", "windows"];
+const FILES: [&str; 11] =
+    ["aggregates", "alter", "changes", "cte", "indexes", "joins", "schema", "select", "triggers", "values", "windows"];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/slt").join(format!("{name}.slt"))

@@ -75,3 +75,23 @@ SELECT '_lockstep_state'
 SELECT * FROM version
 -- refused: RETURNING
 DELETE FROM w
+
+-- # what SQLite makes up, from a trigger or a view
+-- converges
+CREATE TABLE t(a)
+CREATE TABLE u(a)
+CREATE TRIGGER looks AFTER INSERT ON t BEGIN INSERT INTO u SELECT name FROM pragma_table_info('t'); END
+CREATE TRIGGER pages AFTER DELETE ON t BEGIN INSERT INTO u SELECT name FROM dbstat; END
+CREATE TRIGGER roots AFTER UPDATE ON t BEGIN INSERT INTO u SELECT rootpage FROM sqlite_schema; END
+CREATE VIEW stats AS SELECT * FROM dbstat
+CREATE VIEW files AS SELECT file FROM pragma_database_list
+-- refused: is refused
+INSERT INTO t VALUES (1)
+UPDATE u SET a = (SELECT file FROM files)
+SELECT * FROM files
+-- error 1: unsafe use of virtual table "dbstat"
+SELECT * FROM stats
+SELECT count(*) FROM stats
+DELETE FROM t
+-- converges
+INSERT INTO u VALUES (1)

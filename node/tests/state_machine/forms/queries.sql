@@ -161,3 +161,18 @@ SELECT json_insert('{}', '$.a')
 SELECT * FROM json_each('{}', '$.', 1)
 -- error 1: malformed JSON
 INSERT INTO doc(body) VALUES ('{')
+
+-- # sorts with ties that are larger than a small cache
+-- converges
+CREATE TABLE t(a INTEGER PRIMARY KEY, g, pad)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, i % 3, printf('%0300d', i) FROM n
+SELECT group_concat(a) FROM (SELECT a FROM t ORDER BY g)
+SELECT group_concat(a) FROM (SELECT a, pad FROM t ORDER BY g DESC, length(pad))
+SELECT g, sum(a), group_concat(a) FROM (SELECT a, g, pad FROM t ORDER BY g) GROUP BY g
+CREATE TABLE sorted AS SELECT a, pad FROM t ORDER BY g
+SELECT rowid, a FROM sorted WHERE rowid % 500 = 0
+CREATE INDEX by_g ON t(g)
+SELECT group_concat(a) FROM (SELECT DISTINCT g, a % 100 AS a FROM t)
+SELECT group_concat(a) FROM (SELECT a FROM t WHERE g = 1 UNION SELECT a + 1 FROM t WHERE g = 1)
+DELETE FROM t WHERE a IN (SELECT a FROM t ORDER BY g LIMIT 1000)
+SELECT count(*), sum(a) FROM t
