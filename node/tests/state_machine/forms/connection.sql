@@ -249,3 +249,15 @@ SELECT name FROM sqlite_temp_master
 SELECT count(*) FROM temp.sqlite_master
 SELECT count(*) FROM main.t
 SELECT main.t.a FROM main.t AS t
+
+-- # what a connection did last, in a trigger's condition
+-- converges
+CREATE TABLE t(a)
+CREATE TRIGGER w AFTER INSERT ON t WHEN last_insert_rowid() > 0 BEGIN SELECT 1; END
+CREATE TRIGGER u AFTER UPDATE ON t WHEN new.a > (SELECT changes()) BEGIN SELECT 1; END
+CREATE TABLE d(a, b GENERATED ALWAYS AS (a + 1), CHECK (b <> 7))
+-- refused: is refused
+INSERT INTO t VALUES (1)
+UPDATE t SET a = 1
+INSERT INTO d(a) SELECT 1 WHERE total_changes() > 5
+SELECT * FROM t ORDER BY last_insert_rowid() LIMIT (SELECT changes())

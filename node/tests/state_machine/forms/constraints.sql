@@ -171,3 +171,17 @@ CREATE TABLE nowhere(x REFERENCES absent)
 INSERT INTO nowhere VALUES (NULL)
 INSERT INTO mismatch VALUES (1)
 INSERT INTO nowhere VALUES (1)
+
+-- # parents that are tables of SQLite
+-- converges
+CREATE TABLE c(a REFERENCES sqlite_schema(rootpage))
+CREATE TABLE s(a REFERENCES sqlite_sequence(seq))
+CREATE TABLE counted(a INTEGER PRIMARY KEY AUTOINCREMENT)
+CREATE TABLE keyed(a INTEGER PRIMARY KEY, b) WITHOUT ROWID
+CREATE TABLE t(a INTEGER PRIMARY KEY, b)
+INSERT INTO keyed VALUES (9223372036854775807, 1)
+-- error 1: foreign key mismatch
+INSERT INTO c VALUES (2)
+INSERT INTO s VALUES (2)
+-- refused: 9223372036854775807 is refused
+INSERT INTO t SELECT * FROM keyed

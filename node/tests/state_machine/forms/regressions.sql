@@ -6,6 +6,9 @@
 CREATE TABLE t(a)
 -- refused: temporary objects are refused
 CREATE TRIGGER temp.z AFTER INSERT ON t BEGIN INSERT INTO t VALUES ('twice'); END
+CREATE TRIGGER IF NOT EXISTS temp.y AFTER INSERT ON main.t BEGIN SELECT 1; END
+CREATE TRIGGER "Temp"."x" AFTER INSERT ON t BEGIN SELECT 1; END
+CREATE TEMP TRIGGER IF NOT EXISTS z AFTER INSERT ON t BEGIN SELECT 1; END
 -- converges
 INSERT INTO t VALUES (1)
 
@@ -163,7 +166,7 @@ CREATE TABLE u(a)
 -- # the same by renaming, and for what else it reads
 -- converges
 CREATE TABLE shadow(schema, name, type, wr)
-CREATE TABLE t(a)
+CREATE TABLE t(a INTEGER PRIMARY KEY)
 -- refused: is refused
 ALTER TABLE shadow RENAME TO pragma_table_list
 ALTER TABLE shadow RENAME TO "PRAGMA_Table_Xinfo"
@@ -203,7 +206,7 @@ DELETE FROM b
 -- converges
 CREATE TABLE t(a)
 INSERT INTO t VALUES ('{"x": 1}'), ('no json')
-ALTER TABLE t ADD COLUMN b AS (json_extract(a, '$.x'))
+ALTER TABLE t ADD COLUMN b TEXT AS (json_extract(a, '$.x'))
 SELECT a FROM t
 UPDATE t SET a = '{"x": 2}'
 CREATE TABLE s(a)
@@ -259,3 +262,35 @@ SELECT count(*) FROM sqlite_schema AS a JOIN sqlite_schema AS b USING (rootpage)
 DELETE FROM page WHERE EXISTS (SELECT 1 FROM (SELECT page.rootpage AS rootpage) NATURAL JOIN sqlite_schema)
 -- converges
 SELECT count(*) FROM page
+
+-- # older rows of a table without rowid
+-- converges
+CREATE TABLE t(a PRIMARY KEY, b REAL) WITHOUT ROWID
+INSERT INTO t VALUES (1, 5), (2, 1e300)
+ALTER TABLE t ADD COLUMN c REAL DEFAULT 1
+SELECT typeof(c), typeof(b) FROM t
+UPDATE t SET b = 2 WHERE a = 1
+DELETE FROM t
+
+-- # older rows, and a text as the default of a number
+-- converges
+CREATE TABLE t(a INTEGER PRIMARY KEY, b)
+INSERT INTO t VALUES (1, 5), (2, 6)
+ALTER TABLE t ADD COLUMN c TEXT DEFAULT 5
+UPDATE t SET b = 2 WHERE a = 1
+ALTER TABLE t ADD COLUMN d INTEGER DEFAULT '5'
+UPDATE t SET b = 3 WHERE a = 1
+ALTER TABLE t ADD COLUMN e NUMERIC DEFAULT 1.0
+UPDATE t SET b = 4 WHERE a = 1
+ALTER TABLE t ADD COLUMN f REAL DEFAULT '7'
+UPDATE t SET b = 5 WHERE a = 1
+DELETE FROM t
+
+-- # older rows in a foreign key's action, a trigger, an upsert
+-- converges
+CREATE TABLE p(id INTEGER PRIMARY KEY)
+CREATE TABLE t(a INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE)
+INSERT INTO p VALUES (1), (2)
+INSERT INTO t VALUES (1, 1), (2, 2)
+ALTER TABLE t ADD COLUMN price REAL DEFAULT 2
+UPDATE p SET id = 10 WHERE id = 1

@@ -105,3 +105,23 @@ DELETE FROM a
 SELECT * FROM sqlite_sequence
 -- refused: rowid 9223372036854775807 is refused
 INSERT INTO a(v) VALUES (4) RETURNING x
+
+-- # sequence that is not there
+-- refused: rowid
+CREATE TABLE h(rowid, oid, _rowid_ INTEGER PRIMARY KEY AUTOINCREMENT)
+-- error 1: no such table
+SELECT * FROM sqlite_sequence
+INSERT INTO sqlite_sequence VALUES ('x', 1)
+-- converges
+CREATE TABLE a(x INTEGER PRIMARY KEY AUTOINCREMENT)
+INSERT INTO a DEFAULT VALUES
+DROP TABLE a
+SELECT * FROM sqlite_sequence
+INSERT INTO sqlite_sequence VALUES ('a', 41)
+CREATE TABLE a(x INTEGER PRIMARY KEY AUTOINCREMENT)
+INSERT INTO a DEFAULT VALUES RETURNING x
+CREATE TABLE b(rowid INTEGER PRIMARY KEY AUTOINCREMENT, oid)
+INSERT INTO b DEFAULT VALUES RETURNING rowid, _rowid_, oid
+ALTER TABLE a RENAME TO "b c"
+INSERT INTO "b c" DEFAULT VALUES RETURNING x
+SELECT rowid, * FROM sqlite_sequence

@@ -1,8 +1,8 @@
 //! The table of forms: statements, and what becomes of each.
 //!
 //! It stands in files of SQL. A line `-- # title` begins a database of its own; a line `-- converges`, `-- refused: words` or
-//! `-- error CODE: words` (or without words) says what becomes of the statements below it, up to the next one. A statement is a line, and
-//! the indented lines that follow it; a `;` at its end is left out. Other comments are for the reader.
+//! `-- error CODE: words` (the words may be left out) says what becomes of the statements below it, up to the next one. A
+//! statement is a line, and the indented lines that follow it. Other comments are for the reader.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -103,11 +103,6 @@ pub fn read(name: &str) -> Vec<Section> {
                     forms.push(Form { place, statement: Statement::new(line), expected });
                 }
             }
-        }
-    }
-    for form in sections.iter_mut().flat_map(|section| &mut section.forms) {
-        if let Some(text) = form.statement.sql.strip_suffix(';') {
-            form.statement.sql = text.to_owned();
         }
     }
     sections
