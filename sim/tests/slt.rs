@@ -162,7 +162,8 @@ fn the_state_machine_answers_as_sqlite_does() {
 fn a_cluster_under_faults_answers_as_sqlite_does() {
     for (seed, name) in (1..).zip(FILES) {
         let (cluster, struck) = Cluster::run(statements(name), seed);
-        assert!(struck > 0, "{name}, seed {seed}: no fault struck");
+        println!("{name}, seed {seed}: {struck} faults struck");
+        assert!(struck >= 3, "{name}, seed {seed}: only {struck} faults struck");
         hold(name, cluster);
     }
 }

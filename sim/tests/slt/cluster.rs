@@ -30,8 +30,8 @@ event = [
 ]
 "#;
 
-/// The time between two records: the faults of all files find some under way.
-const PAUSE: Duration = Duration::from_millis(60);
+/// The time between two records: faults strike between and under them all along a file.
+const PAUSE: Duration = Duration::from_millis(150);
 
 const PATIENCE: Patience =
     Patience { call: Duration::from_secs(1), pause: Duration::from_millis(20), attempts: u32::MAX };
