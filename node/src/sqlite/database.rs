@@ -50,6 +50,16 @@ pub struct Database {
     wal_frames: Arc<AtomicU32>,
     limits: Cell<Limits>,
     views: RefCell<Views>,
+    touched: Cell<Touched>,
+}
+
+/// Since when the schema may have changed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Touched {
+    /// Since the unit began.
+    unit: bool,
+    /// Since the transaction began.
+    transaction: bool,
 }
 
 /// Begins every statement of Lockstep's own that is cached. User statements that begin so are refused, so that none of
@@ -135,7 +145,9 @@ impl Database {
         };
         connection.wal_hook(Some(count))?;
         let (limits, views) = (Cell::new(Limits::default()), RefCell::default());
-        let database = Database { connection, tracker, authorizer, budget, random, vfs, wal_frames, limits, views };
+        let touched = Cell::default();
+        let database =
+            Database { connection, tracker, authorizer, budget, random, vfs, wal_frames, limits, views, touched };
         database.set_limits(Limits::default());
         database.read_views()?;
         Ok(database)
@@ -229,6 +241,36 @@ impl Database {
     /// How many calls of functions that draw random numbers were prepared under a user's rules so far.
     pub fn draws(&self) -> usize {
         self.authorizer.draws()
+    }
+
+    /// Takes note that a statement of a user's changed the schema, or tried to.
+    pub fn touch_schema(&self) {
+        self.touched.set(Touched { unit: true, transaction: true });
+    }
+
+    /// Forgets what was noted by [`Database::touch_schema`] before a unit that can be undone, or before a transaction.
+    pub fn begin_unit(&self, transaction: bool) {
+        let before = self.touched.get();
+        self.touched.set(Touched { unit: false, transaction: before.transaction && !transaction });
+    }
+
+    /// Makes what SQLite knows of the schema what the file says, after a unit was undone, or a whole transaction.
+    ///
+    /// SQLite should see to it itself. But where a statement that alters a table fails late, it forgets that there are changes to
+    /// be undone, and a later rollback leaves in its memory what is not in the file.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn undo_schema(&self, transaction: bool) -> rusqlite::Result<()> {
+        let touched = self.touched.get();
+        if !(touched.unit || transaction && touched.transaction) {
+            return Ok(());
+        }
+        self.connection.flush_prepared_statement_cache();
+        // That makes SQLite read the schema anew, and writes to it stay forbidden.
+        self.connection.execute_batch("PRAGMA writable_schema = RESET")?;
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        self.read_views()
     }
 
     /// Takes note of views that changed. To be called whenever the schema may have.

@@ -97,7 +97,7 @@ impl<R: Rules> StateMachine<R> {
             Ok(applied) => Ok(applied),
             Err(Interruption::Fatal(fatal)) => Err(fatal),
             Err(Interruption::Lost(..)) => {
-                self.restore(before)?;
+                self.restore(before, true)?;
                 entries.iter().zip(&asked).map(|(entry, asked)| self.apply_alone(entry, asked)).collect()
             }
         }
@@ -112,7 +112,7 @@ impl<R: Rules> StateMachine<R> {
                 Ok(mut applied) => return Ok(applied.remove(0)),
                 Err(Interruption::Fatal(fatal)) => return Err(fatal),
                 Err(Interruption::Lost(place, loss)) => {
-                    self.restore(before)?;
+                    self.restore(before, true)?;
                     let known = losses.0.insert(place, loss);
                     assert!(known.is_none(), "a statement that is left out cannot end the transaction");
                 }
@@ -127,6 +127,7 @@ impl<R: Rules> StateMachine<R> {
         losses: &Losses,
     ) -> Result<Vec<Applied>, Interruption> {
         self.begin()?;
+        self.database.begin_unit(true);
         let mut applied = Vec::with_capacity(entries.len());
         for (entry, asked) in entries.iter().zip(asked) {
             let mut removed_sessions = false;
@@ -216,6 +217,7 @@ impl<R: Rules> StateMachine<R> {
             return self.run_statements(unit, statements).map(|_| ());
         }
         let before = self.state;
+        self.database.begin_unit(false);
         if !unit.alone {
             self.own("/*lockstep*/ SAVEPOINT unit", "setting a savepoint")?;
         }
@@ -237,7 +239,7 @@ impl<R: Rules> StateMachine<R> {
             }
         }
         if !succeeded {
-            self.restore(before)?;
+            self.restore(before, false)?;
         }
         Ok(())
     }
@@ -330,12 +332,9 @@ impl<R: Rules> StateMachine<R> {
         Ok(())
     }
 
-    /// Sets the state back to what it was, as the database was.
-    fn restore(&mut self, before: State) -> Result<(), Fatal> {
-        if self.state.schema_version != before.schema_version {
-            self.database.connection().flush_prepared_statement_cache();
-            self.database.read_views().map_err(Fatal::own("reading the views"))?;
-        }
+    /// Sets the state back to what it was, as the database was: to before a unit, or to before the whole transaction.
+    fn restore(&mut self, before: State, transaction: bool) -> Result<(), Fatal> {
+        self.database.undo_schema(transaction).map_err(Fatal::own("reading the schema anew"))?;
         self.state = before;
         self.database.tracker().set_rows(before.sums.rows);
         self.database.set_limits(before.limits);

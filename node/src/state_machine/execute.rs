@@ -77,6 +77,7 @@ pub fn run(database: &Database, statement: &Statement, read_only: bool, meter: &
         // What was prepared before is prepared anew, so that an error comes at the same point whether cached or not; and
         // the authorizer sees this statement the next time as well.
         connection.flush_prepared_statement_cache();
+        database.touch_schema();
     }
 
     // Look at what it did.

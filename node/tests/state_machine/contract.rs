@@ -263,3 +263,30 @@ fn a_database_of_another_build_is_neither_opened_nor_taken_up() {
     let verified = lockstep_node::state_machine::verify_copy(&vfs(&directory), "db").unwrap_err();
     assert!(verified.to_string().contains(words), "{verified}");
 }
+
+/// SQLite forgets what it has to undo in its memory of the schema when a statement that alters a table fails late.
+#[test]
+fn what_a_lost_transaction_created_is_forgotten_at_the_second_attempt() {
+    let alone = |sql: &str| command(&[sql], false);
+    let together = ["CREATE INDEX i17 ON t2(a)", "ALTER TABLE t6 DROP d", "INSERT OR ROLLBACK INTO t1 VALUES (1), (1)"];
+    let mut commands: Vec<Command> =
+        ["CREATE TABLE t1(d PRIMARY KEY)", "CREATE TABLE t2(a)", "CREATE TABLE t6(d, b)", "CREATE INDEX i15 ON t6(d)"]
+            .map(alone)
+            .into();
+    commands.extend(together.map(alone));
+    commands.push(command(&together, true));
+    commands.push(command(
+        &["SELECT name FROM sqlite_schema", "CREATE INDEX i18 ON t2(a)", "INSERT INTO t2 VALUES (1)"],
+        false,
+    ));
+    let log = log(commands);
+    let (applied, _) = converge(&log);
+    assert!(results(&applied[4])[0].is_ok() && results(&applied[5])[0].is_err() && results(&applied[6])[0].is_err());
+    for first in 4..7 {
+        let mut machine = Machine::new();
+        let mut all = machine.machine.apply(&log[..first]).unwrap();
+        all.extend(machine.machine.apply(&log[first..]).unwrap());
+        machine.machine.verify().unwrap();
+        assert_eq!(all, applied, "a batch from entry {first} on");
+    }
+}

@@ -157,6 +157,7 @@ impl Model {
         if seen.schema {
             // What changes the schema is prepared anew each time, and so is seen each time.
             connection.flush_prepared_statement_cache();
+            self.database.touch_schema();
             self.database.read_views().expect("the schema of a database in memory can be read");
         }
         let mut rows = result.map_err(|error| sql_error(&error))?;
@@ -174,6 +175,7 @@ impl Model {
         if !self.database.connection().is_autocommit() {
             self.own("/*lockstep*/ ROLLBACK").expect("a transaction is open");
         }
+        self.database.undo_schema(true).expect("the schema of a database in memory can be read");
     }
 
     fn own(&self, sql: &'static str) -> rusqlite::Result<()> {

@@ -16,7 +16,7 @@ pub enum Difference {
     /// Plain SQLite holds other tables.
     Tables { at: usize, table: String, machine: String, plain: String },
     /// In a batch an entry has other results than alone.
-    Batching { at: usize, at_once: usize, alone: String, together: String },
+    Batching { at: usize, from: usize, count: usize, alone: String, together: String },
     /// The digest is not that of the tables.
     Digest { at: usize },
     /// A copy is not accepted.
@@ -75,7 +75,8 @@ impl Difference {
     /// The results in a batch must be those of the entry alone.
     pub fn of_batching(
         at: usize,
-        at_once: usize,
+        from: usize,
+        count: usize,
         together: &[StatementResult],
         alone: &[StatementResult],
     ) -> Result<(), Difference> {
@@ -83,7 +84,7 @@ impl Difference {
             results.iter().map(|result| shown(Some(result))).collect::<Vec<_>>().join("\n")
         };
         let (together, alone) = (all(together), all(alone));
-        if together == alone { Ok(()) } else { Err(Difference::Batching { at, at_once, alone, together }) }
+        if together == alone { Ok(()) } else { Err(Difference::Batching { at, from, count, alone, together }) }
     }
 
     /// The tables must be equal.
@@ -161,10 +162,11 @@ impl fmt::Display for Difference {
             Difference::Tables { at, table, machine, plain } => {
                 write!(f, "after entry {}, {table} differs\n  lockstep: {machine}\n  sqlite:   {plain}", at + 1)
             }
-            Difference::Batching { at, at_once, alone, together } => write!(
+            Difference::Batching { at, from, count, alone, together } => write!(
                 f,
-                "entry {} has other results among {at_once} entries\n  alone:    {}\n  together: {}",
+                "entry {} has other results together with {count} entries from entry {} on\n  alone:    {}\n  together: {}",
                 at + 1,
+                from + 1,
                 brief(alone),
                 brief(together)
             ),

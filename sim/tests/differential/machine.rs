@@ -1,6 +1,7 @@
 //! A state machine on a directory of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use lockstep_node::api::StatementResult;
 use lockstep_node::host::SqliteVfs;
@@ -20,7 +21,7 @@ pub struct Machine {
 
 impl Machine {
     pub fn new() -> Machine {
-        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let directory = directory().expect("there is room for a directory");
         let machine = StateMachine::open(&vfs(&directory), "db", Correct).expect("a new database opens");
         Machine { machine, directory }
     }
@@ -77,14 +78,22 @@ impl Machine {
     }
 }
 
-/// Applies a log so many entries at a time, with restarts in between: the results must be those that each entry had alone.
-pub fn in_batches(log: &[Entry], at_once: usize, alone: &[Vec<StatementResult>]) -> Result<(), Difference> {
+/// Applies a log in batches, with restarts in between: the results must be those that each entry had alone. The first
+/// `lead` entries are one batch, then `at_once` are.
+pub fn in_batches(
+    log: &[Entry],
+    lead: usize,
+    at_once: usize,
+    alone: &[Vec<StatementResult>],
+) -> Result<(), Difference> {
     let mut machine = Machine::new();
-    for (nth, entries) in log.chunks(at_once).enumerate() {
-        let from = nth * at_once;
+    let (first, rest) = log.split_at(lead.min(log.len()));
+    let batches = [first].into_iter().filter(|first| !first.is_empty()).chain(rest.chunks(at_once));
+    for (nth, entries) in batches.enumerate() {
+        let from = entries[0].index.0 as usize - 1;
         let applied = machine.apply(from, entries)?;
         for (at, (applied, alone)) in (from..).zip(applied.iter().zip(&alone[from..])) {
-            Difference::of_batching(at, at_once, results(applied), alone)?;
+            Difference::of_batching(at, from, entries.len(), results(applied), alone)?;
         }
         machine.verify(from)?;
         if nth % 4 == 3 {
@@ -104,6 +113,12 @@ fn of_contents(at: usize, fatal: Fatal) -> Difference {
 fn results(applied: &Applied) -> &[StatementResult] {
     let reply = applied.reply.as_ref().expect("an entry of statements has a reply");
     &reply.as_ref().expect("there are no sessions").results
+}
+
+/// In memory, where the system has such a place: nothing here asks what is left after a loss of power.
+fn directory() -> std::io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
 }
 
 fn vfs(directory: &TempDir) -> SqliteVfs {

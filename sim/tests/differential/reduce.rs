@@ -2,26 +2,31 @@
 
 use super::difference::Difference;
 use super::program::{Program, Subject};
+use super::shorten::{shorter, without_parameters};
 
 /// After so many attempts what is left is shown as it is.
-const ATTEMPTS_MAX: usize = 3000;
+const ATTEMPTS_MAX: usize = 5000;
 
 /// The fewest statements that differ in the same way, and their difference.
 pub fn reduce(subject: Subject, program: Program, difference: Difference) -> (Program, Difference) {
     let mut search = Search { subject, kind: difference.kind(), best: program, difference, attempts: 0 };
     let end = search.difference.at() + 1;
     search.attempt(|program| program.entries.truncate(end));
-    // In one batch: then it does not matter which entries fall into which.
-    search.attempt(|program| program.at_once = usize::MAX);
+    if let Difference::Batching { from, .. } = search.difference {
+        // Where the batch that differs begins stays known when entries before it go.
+        search.attempt(|program| (program.lead, program.at_once) = (from, program.entries.len()));
+    }
     loop {
         let before = search.best.statements();
         search.drop_entries();
         search.drop_statements();
         search.simplify();
         if search.best.statements() == before || search.attempts >= ATTEMPTS_MAX {
-            return (search.best, search.difference);
+            break;
         }
     }
+    search.shorten_statements();
+    (search.best, search.difference)
 }
 
 struct Search {
@@ -37,7 +42,13 @@ impl Search {
     fn attempt(&mut self, change: impl FnOnce(&mut Program)) -> bool {
         let mut program = self.best.clone();
         change(&mut program);
-        program.entries.retain(|entry| !entry.batch.statements.is_empty());
+        let mut at = 0..;
+        let lead = program.lead;
+        program.entries.retain(|entry| {
+            let (is_empty, is_of_lead) = (entry.batch.statements.is_empty(), at.next() < Some(lead));
+            program.lead -= usize::from(is_empty && is_of_lead);
+            !is_empty
+        });
         if program == self.best || self.attempts >= ATTEMPTS_MAX {
             return false;
         }
@@ -58,7 +69,10 @@ impl Search {
             let mut from = 0;
             while from < self.best.entries.len() {
                 let to = (from + size).min(self.best.entries.len());
-                let dropped = self.attempt(|program| drop(program.entries.drain(from..to)));
+                let dropped = self.attempt(|program| {
+                    program.entries.drain(from..to);
+                    program.lead -= to.min(program.lead) - from.min(program.lead);
+                });
                 from = if dropped { from } else { to };
             }
             size /= 2;
@@ -81,11 +95,33 @@ impl Search {
         }
     }
 
+    /// Word by word, from the last statement to the first.
+    fn shorten_statements(&mut self) {
+        for entry in (0..self.best.entries.len()).rev() {
+            for nth in (0..self.best.entries[entry].batch.statements.len()).rev() {
+                let change = |program: &mut Program| {
+                    let statement = &mut program.entries[entry].batch.statements[nth];
+                    *statement = without_parameters(statement);
+                };
+                self.attempt(change);
+                while self.shorten(entry, nth) {}
+            }
+        }
+    }
+
+    /// Whether one of the shorter forms of a statement still differs in the same way.
+    fn shorten(&mut self, entry: usize, nth: usize) -> bool {
+        let sql = self.best.entries[entry].batch.statements[nth].sql.clone();
+        sql.len() < 20_000
+            && shorter(&sql)
+                .into_iter()
+                .any(|sql| self.attempt(|program| program.entries[entry].batch.statements[nth].sql = sql))
+    }
+
     /// Entries that need not be atomic are not.
     fn simplify(&mut self) {
         for entry in 0..self.best.entries.len() {
             self.attempt(|program| program.entries[entry].batch.atomic = false);
         }
-        self.attempt(|program| program.at_once = 2);
     }
 }
