@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lockstep_node::api::{ReadLevel, Value};
 use lockstep_sim::scenario::model::{
-    Amount, Distribution, During, Event, Fault, Layout, Probability, Scenario, Selector, Strikes, Trigger, Values,
-    WorkloadKind,
+    Amount, Distribution, During, Event, Fault, Layout, Limits, Probability, Scenario, Selector, Strikes, Trigger,
+    Values, WorkloadKind,
 };
 use lockstep_sim::scenario::{Known, Origin, Report, load, lower, parse, show, template};
 use lockstep_sim::trace::Trace;
@@ -278,6 +278,7 @@ fails      = { statement-shipping = "tables-equal", bully = ["log-matching", "ta
 [limits]
 time   = "1h"
 events = 1_000_000
+answer = "650ms"
 "#;
 
 fn read(source: &str) -> Result<Scenario, Report> {
@@ -305,7 +306,8 @@ fn every_key_has_a_default() {
     assert_eq!(scenario.workloads[0].kind, WorkloadKind::Bank { accounts: 10, balance: 100 });
     assert_eq!(scenario.events[0].fault, Fault::Kill(vec![Selector::Any]));
     assert_eq!(scenario.events[0].lasts, None);
-    assert_eq!((scenario.limits.time, scenario.limits.events), (Duration::from_secs(600), 5_000_000));
+    let Limits { time, events, answer } = scenario.limits;
+    assert_eq!((time, events, answer), (Duration::from_secs(600), 5_000_000, Duration::from_millis(800)));
 }
 
 #[test]

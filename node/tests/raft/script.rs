@@ -139,6 +139,9 @@ impl Script {
                 synced.then_some(()).ok_or("nothing left to sync".to_string())
             })?,
             ["read", id, read] => cluster.read(node(id)?, ReadId(number(read)?)),
+            ["forget", id, read] => {
+                cluster.step(node(id)?, Input::ForgetReads { up_to: ReadId(number(read)?) });
+            }
             ["change", id, ref rest @ ..] => {
                 let changes = rest.iter().map(|word| change(word)).collect::<Result<_, String>>()?;
                 cluster.change(node(id)?, changes);
