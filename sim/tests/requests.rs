@@ -27,9 +27,12 @@ struct Visited(Arc<Visit>);
 struct Visit {
     /// When, by the visitor's own clock, of whom, and what.
     plan: Vec<(Duration, &'static str, Bytes)>,
-    /// What came of each: how long it took, and the answer; `None` where the connection broke.
-    answers: Mutex<Vec<Option<(Duration, Option<Response>)>>>,
+    /// What came of each so far.
+    answers: Mutex<Vec<Option<Answered>>>,
 }
+
+/// How long a request took, and the answer; `None` where the connection broke.
+type Answered = (Duration, Option<Response>);
 
 const VISITOR: &str = "n3";
 
@@ -82,7 +85,7 @@ impl Visit {
 }
 
 /// Has the plan carried out in a scenario. Returns the run, and what came of each request.
-fn visit(source: &str, plan: Vec<(u64, &'static str, Request)>) -> (Run, Vec<(Duration, Option<Response>)>) {
+fn visit(source: &str, plan: Vec<(u64, &'static str, Request)>) -> (Run, Vec<Answered>) {
     let request = |request: Request| wire::encode(&Asked { forwarded: false, request });
     let plan: Vec<_> =
         plan.into_iter().map(|(at_ms, node, command)| (Duration::from_millis(at_ms), node, request(command))).collect();
