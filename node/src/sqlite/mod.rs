@@ -1,13 +1,22 @@
 //! SQLite made deterministic: the same statements, in the same order, with the same time and seed, have the same results
 //! and leave the same contents on every replica, whatever the machine, the batch, or a restart in between.
 //!
-//! Nothing is rewritten. What depends on the moment is pinned inside SQLite: time (`clock_vfs`) and randomness
-//! (`random`). What cannot be pinned is refused with a sentence that says what to write instead: by the authorizer
-//! (`authorizer`, `functions`) where SQLite shows it while it prepares, by a check of the schema (`schema`) after it
-//! changed, or by the preupdate hook (`tracker`) while a statement runs. How a connection behaves beyond that is fixed
-//! when it is opened (`database`).
+//! ```text
+//! text ─▶ text, views ─▶ authorizer, functions ─▶ budget, limits, random, vfs ─▶ tracker ─▶ inspector, rewrite
+//!         before SQLite   while it prepares        while it executes             each row    after the schema changed
+//! ```
 //!
-//! The hook also keeps the content [`Digest`], row by row; [`digest`] computes the same from nothing but the tables.
+//! No statement is rewritten. What depends on the moment is pinned inside SQLite: time (`vfs`) and randomness (`random`).
+//! What cannot be pinned is refused with a sentence that says what to write instead: by the authorizer (`authorizer`,
+//! `functions`) where SQLite shows it while it prepares, by the text (`text`) where it does not, by the preupdate hook
+//! (`tracker`) while a statement runs, and by an inspection of the schema (`inspector`) after it changed. How a connection
+//! behaves beyond that is fixed when it is opened (`database`).
+//!
+//! What a statement costs is bounded alike on every replica ([`limits`], `budget`, `views`), and whether an error is the
+//! statement's or the machine's is told by the disk (`vfs`), not by SQLite's codes.
+//!
+//! The hook also keeps the content [`Digest`], row by row; [`digest`] computes the same from nothing but the tables. So that
+//! both see the same, a column that is added to a table is written into its rows (`rewrite`).
 //!
 //! Not pinned: floating-point results are those of one build for one architecture.
 
@@ -28,7 +37,7 @@ pub(crate) mod rewrite;
 pub(crate) mod schema;
 mod text;
 mod tracker;
-mod vfs;
+pub(crate) mod vfs;
 mod views;
 
 use serde::{Deserialize, Serialize};

@@ -229,6 +229,43 @@ fn describe(error: rusqlite::Error) -> (i32, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Batch, Statement};
+    use crate::host::SqliteVfs;
+    use crate::raft::{Correct, Entry, EntryKind, Index, Term};
+    use crate::sqlite::vfs::failing::Failing;
+    use crate::state_machine::{Command, StateMachine};
+
+    fn entry(index: u64, sql: &str) -> Entry {
+        let batch = Batch { statements: vec![Statement::new(sql)], atomic: false };
+        let command = Command { time_us: 0, seed: 0, session: None, read_only: false, batch };
+        Entry { index: Index(index), term: Term(1), kind: EntryKind::Data, payload: command.encode() }
+    }
+
+    /// More than the cache holds, so that pages are written in the middle of the statement.
+    const LARGE: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+        INSERT INTO t SELECT randomblob(100000) FROM n";
+
+    #[test]
+    fn whatever_the_disk_answers_ends_the_machine_before_the_index_moves() {
+        let (disk, directory) = (Failing::take(), tempfile::tempdir().unwrap());
+        let vfs = SqliteVfs { name: Failing::NAME.into(), prefix: format!("{}/", directory.path().display()) };
+        let mut index = 1;
+        StateMachine::open(&vfs, "db", Correct).unwrap().apply(&[entry(index, "CREATE TABLE t(a)")]).unwrap();
+        // Also a code that looks as if the statement were wrong.
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT] {
+            let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
+            let next = entry(index + 1, LARGE);
+            let fatal = disk.answer(code, || machine.apply(std::slice::from_ref(&next))).unwrap_err();
+            assert!(matches!(&fatal, Fatal::Sqlite { .. }), "{fatal}");
+            assert_eq!(machine.applied().index, Index(index));
+
+            drop(machine);
+            let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
+            assert_eq!(machine.applied().index, Index(index), "after {code}");
+            assert!(machine.apply(&[next]).unwrap()[0].reply.as_ref().unwrap().as_ref().unwrap().results[0].is_ok());
+            index += 1;
+        }
+    }
 
     #[test]
     fn what_a_reader_may_outlive_says_nothing_against_the_disk() {

@@ -245,3 +245,20 @@ fn a_group_of_large_values_is_no_larger_than_a_value() {
         assert_eq!(code(&result), ffi::SQLITE_TOOBIG, "{function}: {result:?}");
     }
 }
+
+#[test]
+fn a_counter_that_is_exhausted_is_no_full_disk() {
+    let mut machine = Machine::new();
+    machine.run(&[
+        "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, v UNIQUE)",
+        "INSERT INTO a(id, v) VALUES (9223372036854775806, 'first')",
+    ]);
+    for sql in
+        ["INSERT OR IGNORE INTO a(v) VALUES ('x'), ('x')", "INSERT INTO a(v) VALUES (1)", "INSERT INTO a(v) VALUES (1)"]
+    {
+        let result = machine.one(sql);
+        assert!(message(&result).contains("9223372036854775807"), "{result:?}");
+    }
+    machine.one("DELETE FROM sqlite_sequence").unwrap();
+    machine.reopen().one("SELECT 1").unwrap();
+}

@@ -6,8 +6,6 @@ mod contract;
 mod copy;
 #[path = "digest.rs"]
 mod digest;
-#[path = "disk.rs"]
-mod disk;
 #[path = "forms.rs"]
 mod forms;
 #[path = "limits.rs"]

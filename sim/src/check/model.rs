@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use lockstep_node::api::{Batch, Rows, SqlError, Statement, StatementResult};
 use lockstep_node::sqlite::database::{Database, Options, Unfit};
 use lockstep_node::sqlite::dump::{self, Dump};
+use lockstep_node::sqlite::limits::Limits;
 use lockstep_node::state_machine::Command;
 use rusqlite::{CachedStatement, ffi};
 
@@ -95,13 +96,17 @@ impl Model {
     /// What these statements return, one transaction for all: they only read.
     pub fn read(&mut self, batch: &Batch) -> Vec<StatementResult> {
         self.database.begin_entry(Some(self.time_us), 0);
-        let (mut results, mut steps) = (Vec::new(), self.database.limits().entry_steps);
+        // Reads have a budget of their node's own, and what exceeded it was not answered.
+        let limits = self.database.limits();
+        self.database.set_limits(Limits { statement_steps: u64::MAX, ..limits });
+        let (mut results, mut steps) = (Vec::new(), u64::MAX);
         for statement in &batch.statements {
             results.push(self.statement(statement, true, &mut steps));
             if batch.atomic && results.last().is_some_and(Result::is_err) {
                 break;
             }
         }
+        self.database.set_limits(limits);
         results
     }
 

@@ -9,6 +9,8 @@
 //!
 //! Files with names go to the disk unchanged. Each connection has a VFS of its own, so each has its own time.
 
+#[cfg(test)]
+pub mod failing;
 mod file;
 mod temporary;
 
