@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use super::authorizer::{RANDOM_CONSTRAINT, TEMPORARY, local_table};
 use super::database::{Database, OpenError, Options, Seen};
 use super::digest::RowHash;
-use super::limits::NAME_BYTES_MAX;
+use super::limits::{FOREIGN_KEYS_MAX, NAME_BYTES_MAX, SCHEMA_BYTES_MAX};
 use super::schema::{self, Key};
 use super::{INTERNAL_TABLES, is_internal};
 
@@ -34,21 +34,32 @@ struct Object {
     sql: Option<String>,
 }
 
+/// How large a schema is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Size {
+    /// Tables, indexes, views and triggers.
+    pub objects: usize,
+    /// Bytes of their definitions.
+    pub bytes: usize,
+    /// Bytes of those of views and triggers, in which names are looked for.
+    pub searched: usize,
+}
+
 impl Inspector {
     /// Why the schema, as a user's statement just left it, is refused; `None` if it is fine. Also returns how many objects it has,
-    /// as far as they were looked at.
+    /// as far as they were looked at, and the bytes of their definitions.
     ///
     /// # Errors
     /// What SQLite reports.
-    pub fn refusal(&mut self, database: &Database) -> rusqlite::Result<(Option<String>, usize)> {
+    pub fn refusal(&mut self, database: &Database) -> rusqlite::Result<(Option<String>, Size)> {
         let connection = database.connection();
         // The authorizer sees `CREATE TRIGGER temp.x ON main.t` as one of the main schema.
         if connection.prepare("SELECT 1 FROM temp.sqlite_schema")?.exists([])? {
-            return Ok((Some(TEMPORARY.to_owned()), 0));
+            return Ok((Some(TEMPORARY.to_owned()), Size::default()));
         }
 
         // Most objects did not change: of those nothing but a hash is taken.
-        let (mut fine, mut changed, mut count) = (BTreeSet::new(), Vec::new(), 0);
+        let (mut fine, mut changed, mut size) = (BTreeSet::new(), Vec::new(), Size::default());
         let mut row_hash = RowHash::default();
         let expands = !database.views().is_empty();
         let mut statement = connection.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema")?;
@@ -63,17 +74,28 @@ impl Inspector {
                 changed.push(Object::read(row)?);
             }
             fine.insert(hash);
-            count += 1;
+            size.objects += 1;
+            let bytes = row.get_ref(3)?.as_bytes_or_null()?.map_or(0, <[u8]>::len);
+            size.bytes += bytes;
+            size.searched += if matches!(row.get_ref(0)?.as_str()?, "view" | "trigger") { bytes } else { 0 };
         }
         drop(rows);
+        if size.bytes > SCHEMA_BYTES_MAX {
+            let message = format!(
+                "the definitions of tables, indexes, views and triggers have {} bytes, and {SCHEMA_BYTES_MAX} is the most; keep \
+                 texts in tables",
+                size.bytes
+            );
+            return Ok((Some(message), size));
+        }
 
         for object in &changed {
             if let Some(refusal) = self.object_refusal(database, object)? {
-                return Ok((Some(refusal), count));
+                return Ok((Some(refusal), size));
             }
         }
         self.fine = fine;
-        Ok((None, count))
+        Ok((None, size))
     }
 
     fn object_refusal(&mut self, database: &Database, object: &Object) -> rusqlite::Result<Option<String>> {
@@ -110,7 +132,14 @@ impl Inspector {
             let message = "hides all three names of its rowid; leave one of rowid, oid and _rowid_ free";
             return Ok(Some(format!("table {table} is refused: it {message}")));
         };
-        if let Some(parent) = schema::parents(connection, table)?.iter().find(|parent| is_internal(parent)) {
+        let parents = schema::parents(connection, table)?;
+        if parents.len() > FOREIGN_KEYS_MAX {
+            let many = parents.len();
+            return Ok(Some(format!(
+                "table {table} has {many} foreign keys, and {FOREIGN_KEYS_MAX} is the most; split it"
+            )));
+        }
+        if let Some(parent) = parents.iter().find(|parent| is_internal(parent)) {
             let message = "Lockstep keeps its own state under that name";
             return Ok(Some(format!("a foreign key to {parent} is refused: {message}")));
         }

@@ -56,6 +56,12 @@ impl Default for Limits {
 /// once or twice.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// Maximum foreign keys of a table. SQLite looks at each for each, whenever a statement that writes is prepared.
+pub const FOREIGN_KEYS_MAX: usize = 200;
+
+/// Maximum bytes of all definitions in a schema: the node looks at each when one changes.
+pub const SCHEMA_BYTES_MAX: usize = 8 << 20;
+
 /// Columns of a table or a result. The node's own queries return a table's key beside its columns, and SQLite returns no more
 /// than twice this.
 const COLUMNS_MAX: i32 = 1000;
@@ -64,7 +70,8 @@ const COLUMNS_MAX: i32 = 1000;
 const SQLITE: [(Limit, i32); 13] = [
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
     (Limit::SQLITE_LIMIT_EXPR_DEPTH, 1000),
-    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
+    // SQLite compares each of their columns with each term of the order.
+    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 100),
     (Limit::SQLITE_LIMIT_VDBE_OP, 250_000_000),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),

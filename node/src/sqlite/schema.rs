@@ -107,6 +107,7 @@ pub fn random_name_refusal(name: &str) -> String {
 }
 
 /// A column of a table.
+#[derive(Clone, Debug)]
 pub struct Column {
     /// Its name.
     pub name: String,

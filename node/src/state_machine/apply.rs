@@ -303,9 +303,10 @@ impl<R: Rules> StateMachine<R> {
             state.schema_version = version;
             state.has_sequence = has_sequence(&self.database)?;
             self.database.read_views()?;
-            let (refusal, looked_at) = self.inspector.refusal(&self.database)?;
+            let (refusal, size) = self.inspector.refusal(&self.database)?;
             // The node's own work grows with the schema, each time that it changes.
-            meter.steps = meter.steps.saturating_sub(looked_at as u64 * STEPS_AN_OBJECT);
+            let looked_at = size.objects as u64 * STEPS_AN_OBJECT + size.searched as u64;
+            meter.steps = meter.steps.saturating_sub(looked_at);
             if refusal.is_some() {
                 return Ok(refusal);
             }
@@ -397,7 +398,7 @@ fn unit_size(command: &Command) -> usize {
 const LARGEST: &str = "a counter or a rowid of 9223372036854775807 in sqlite_sequence is refused: no row could be inserted after \
                        it, or only one with a random rowid";
 
-/// What looking at one object of the schema costs, in SQLite's instructions.
+/// What looking at one object of the schema costs, in SQLite's instructions. Each byte of a view or trigger costs one besides.
 const STEPS_AN_OBJECT: u64 = 15;
 
 /// What statements may cost, as the entry of a configuration says.

@@ -166,7 +166,7 @@ impl<'a> Judge<'a> {
             // Bytes that are not what was written are seen by nobody but SQLite. It says the same of a schema that it
             // cannot make sense of, and such a one would be the same everywhere.
             ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => {
-                !matches!(integrity::damage(self.database.connection()), Ok(None))
+                !matches!(integrity::page_damage(self.database.connection()), Ok(None))
             }
             _ => false,
         }
@@ -249,10 +249,10 @@ mod tests {
     fn whatever_the_disk_answers_ends_the_machine_before_the_index_moves() {
         let (disk, directory) = (Failing::take(), tempfile::tempdir().unwrap());
         let vfs = SqliteVfs { name: Failing::NAME.into(), prefix: format!("{}/", directory.path().display()) };
-        let mut index = 1;
-        StateMachine::open(&vfs, "db", Correct).unwrap().apply(&[entry(index, "CREATE TABLE t(a)")]).unwrap();
+        StateMachine::open(&vfs, "db", Correct).unwrap().apply(&[entry(1, "CREATE TABLE t(a)")]).unwrap();
         // Also a code that looks as if the statement were wrong.
-        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT] {
+        let codes = [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT];
+        for (index, code) in (1..).zip(codes) {
             let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
             let next = entry(index + 1, LARGE);
             let fatal = disk.answer(code, || machine.apply(std::slice::from_ref(&next))).unwrap_err();
@@ -263,7 +263,6 @@ mod tests {
             let mut machine = StateMachine::open(&vfs, "db", Correct).unwrap();
             assert_eq!(machine.applied().index, Index(index), "after {code}");
             assert!(machine.apply(&[next]).unwrap()[0].reply.as_ref().unwrap().as_ref().unwrap().results[0].is_ok());
-            index += 1;
         }
     }
 

@@ -262,3 +262,44 @@ fn a_counter_that_is_exhausted_is_no_full_disk() {
     machine.one("DELETE FROM sqlite_sequence").unwrap();
     machine.reopen().one("SELECT 1").unwrap();
 }
+
+#[test]
+fn the_work_of_checking_rows_is_charged_alike_for_all_page_sizes() {
+    let limits = Limits { statement_steps: 40_000, entry_steps: 400_000, ..Limits::default() };
+    let fill = "INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1500) SELECT zeroblob(400) FROM c";
+    let mut commands = vec![command(&["CREATE TABLE t(a)"], false)];
+    commands.extend(vec![command(&[fill], false); 5]);
+    let add = |n: usize| format!("ALTER TABLE t ADD COLUMN c{n} CHECK (c{n} IS NULL)");
+    let all: Vec<String> = (0..8).map(add).collect();
+    commands.push(command(&all.iter().map(String::as_str).collect::<Vec<_>>(), false));
+    let log = limited(limits, commands);
+    let codes = |page_size: u32| {
+        let directory = tempfile::tempdir().unwrap();
+        let options = lockstep_node::state_machine::Options { page_size, ..Default::default() };
+        let mut machine = StateMachine::open_with(&vfs(&directory), "db", Correct, options).unwrap();
+        results(machine.apply(&log).unwrap().last().unwrap()).iter().map(code).collect::<Vec<_>>()
+    };
+    let reference = codes(4096);
+    assert_eq!(reference, [0, 0, 0, 9, 9, 9, 9, 9]);
+    [512, 1024, 65536].into_iter().for_each(|page_size| assert_eq!(codes(page_size), reference, "{page_size}"));
+}
+
+#[test]
+fn foreign_keys_of_a_table_and_bytes_of_a_schema_are_bounded() {
+    let mut machine = Machine::new();
+    let keys = |count: usize| {
+        vec!["a REFERENCES k(a)"; 1].repeat(1).join("") + &", FOREIGN KEY(a) REFERENCES k(a)".repeat(count - 1)
+    };
+    assert!(
+        machine
+            .one(&format!("CREATE TABLE k(a INTEGER PRIMARY KEY, b, {})", keys(200).replacen("a REF", "c REF", 1)))
+            .is_ok()
+    );
+    let many =
+        machine.one(&format!("CREATE TABLE l(a INTEGER PRIMARY KEY, b, {})", keys(201).replacen("a REF", "c REF", 1)));
+    assert!(message(&many).contains("201 foreign keys"), "{many:?}");
+    let text = "x ".repeat(450_000);
+    let made = (0..12).take_while(|n| machine.one(&format!("CREATE VIEW v{n} AS SELECT '{text}'")).is_ok()).count();
+    assert_eq!(made, 9);
+    machine.one("DROP VIEW v0").unwrap();
+}

@@ -300,3 +300,29 @@ ALTER TABLE self ADD COLUMN d REFERENCES missing(d) ON DELETE SET NULL
 ALTER TABLE self ADD COLUMN e REFERENCES self(a)
 -- error 1: no such table
 INSERT INTO self(a) VALUES (1)
+
+-- # words that are no columns until there is one of that name
+-- converges
+CREATE TABLE t(a, b, c CHECK (rowid > 0))
+CREATE INDEX i ON t(a <> false)
+CREATE INDEX p ON t(a) WHERE rowid > 1
+INSERT INTO t VALUES (1, 1, 1), (2, 0, 1), (0, 5, 1)
+-- refused: would mean the column from now on
+ALTER TABLE t RENAME b TO "false"
+ALTER TABLE t ADD COLUMN "TRUE" DEFAULT 9
+-- error 1: rowid alias
+ALTER TABLE t ADD COLUMN rowid
+ALTER TABLE t RENAME b TO oid
+-- converges
+UPDATE t SET a = 7
+CREATE TABLE named("true", a CHECK (a <> true))
+ALTER TABLE named RENAME "true" TO x
+INSERT INTO named VALUES (1, 2)
+SELECT * FROM t
+
+-- # checks of rows that look at pages: the budget does not depend on how many there are
+-- converges
+CREATE TABLE t(a)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT zeroblob(100) FROM n
+ALTER TABLE t ADD COLUMN b CHECK (b IS NULL)
+ALTER TABLE t ADD CONSTRAINT c CHECK (length(a) = 100)
