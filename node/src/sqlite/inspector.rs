@@ -125,6 +125,13 @@ impl Inspector {
         if refusal.is_some() {
             return Ok(refusal);
         }
+        // An index or a constraint that says true would come to mean the column, and rows that are there would not be in it.
+        let is_literal = |name: &str| ["true", "false"].iter().any(|literal| name.eq_ignore_ascii_case(literal));
+        if let Some(column) = columns.iter().find(|column| is_literal(&column.name)) {
+            let name = &column.name;
+            let message = "expressions could not tell it from the value; choose another name";
+            return Ok(Some(format!("a column named {name} is refused: {message}")));
+        }
         if let Some(name) = schema::random_name(columns.iter().map(|column| column.name.as_str())) {
             return Ok(Some(schema::random_name_refusal(name)));
         }

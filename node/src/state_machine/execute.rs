@@ -10,8 +10,7 @@ use super::fatal::{Failure, Fatal, Judge};
 use crate::api::{Parameters, Rows, Statement, Value};
 use crate::sqlite::database::{Database, MARK, Unfit};
 use crate::sqlite::limits::LOOK_EVERY;
-use crate::sqlite::rewrite::{self, Altered};
-use crate::sqlite::schema;
+use crate::sqlite::{rewrite, schema};
 
 /// The most that the names and values of one entry's results may take together, in bytes.
 pub const RESULT_BYTES_MAX: usize = 1 << 20;
@@ -93,15 +92,8 @@ pub fn run(database: &Database, statement: &Statement, read_only: bool, meter: &
     let mut rows = result.map_err(|failure| explained(failure, seen_later.refusal))?;
     if let Some((table, before)) = altered {
         let completed = before.and_then(|before| rewrite::complete_rows(connection, &before));
-        match completed.map_err(|error| not_completed(table, judge.failure(error)))? {
-            Altered::Rows(rows) => meter.steps = meter.steps.saturating_sub(rows.saturating_mul(STEPS_A_ROW)),
-            Altered::Meaning(name) => {
-                return Err(Failure::refused(format!(
-                    "a column {name} is refused: where expressions of {table} say {name} they would mean the column from now on; \
-                     choose another name"
-                )));
-            }
-        }
+        let rows = completed.map_err(|error| not_completed(table, judge.failure(error)))?;
+        meter.steps = meter.steps.saturating_sub(rows.saturating_mul(STEPS_A_ROW));
     }
     match schema {
         // SQLite names columns of its own there.

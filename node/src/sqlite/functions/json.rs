@@ -1,5 +1,5 @@
-//! JSON functions whose memory or time SQLite does not bound: the aggregates collect without a limit until they end, and
-//! `json_patch` looks up each member of one object among all those of the other.
+//! JSON functions whose memory or time SQLite does not bound: the aggregates collect and `json_pretty` indents without a limit
+//! until they end, and `json_patch` looks up each member of one object among all those of the other.
 //!
 //! Values are rendered by SQLite's own functions, on a connection of their own, so that they look as they do elsewhere.
 
@@ -42,6 +42,11 @@ pub(super) fn install(connection: &Connection) -> Result<()> {
     for (name, query) in [("json_patch", "SELECT json_patch(?1, ?2)"), ("jsonb_patch", "SELECT jsonb_patch(?1, ?2)")] {
         let renderer = renderer.clone();
         connection.create_scalar_function(name, 2, flags, move |context| patch(context, &renderer, name, query))?;
+    }
+    for arguments in [1, 2] {
+        let renderer = renderer.clone();
+        connection
+            .create_scalar_function("json_pretty", arguments, flags, move |context| pretty(context, &renderer))?;
     }
     Ok(())
 }
@@ -212,6 +217,44 @@ fn patch(context: &Context<'_>, renderer: &Renderer, name: &str, query: &str) ->
     })
 }
 
+/// `json_pretty`, unless it would indent to more than a value may have.
+fn pretty(context: &Context<'_>, renderer: &Renderer) -> Result<Value> {
+    let indent = match context.len() {
+        1 => ValueRef::Text(b"    "),
+        _ => match context.get_raw(1) {
+            ValueRef::Null => ValueRef::Text(b"    "),
+            other => other,
+        },
+    };
+    let indent_bytes = match indent {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len() as u64,
+        _ => 32,
+    };
+    // Without white space and comments a bracket or a comma begins a line, unless it stands in a string.
+    if let Ok(Value::Text(json)) = renderer.ask("SELECT json(?1)", &[context.get_raw(0)]) {
+        let (mut depth, mut bytes, mut in_string, mut escaped) = (0u64, json.len() as u64, false, false);
+        for byte in json.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if !in_string && matches!(byte, b'[' | b'{' | b',' | b']' | b'}') {
+                bytes += 2 + depth * indent_bytes;
+            }
+        }
+        // A little more than there will be: two bytes for each line.
+        if bytes > 2 * longest(context)? as u64 {
+            return Err(too_big());
+        }
+    }
+    renderer.ask("SELECT json_pretty(?1, ?2)", &[context.get_raw(0), indent])
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::limits::Limit;
@@ -253,11 +296,32 @@ mod tests {
         queries.extend([
             "SELECT json_array(json_patch('{}', '{\"c\":[1]}'), json(jsonb_patch('{}', '{\"a\":1}')))".to_owned()
         ]);
+        let document = "'{\"a\":[1,{\"b\":\"x,[\\\"\"}],\"c\":{}}'";
+        for arguments in ["", ", NULL", ", '\t'", ", 7", ", x'2020'", ", ''"] {
+            queries.push(format!("SELECT json_pretty({document}{arguments})"));
+            queries.push(format!("SELECT json_pretty(jsonb({document}){arguments}), json_pretty(NULL{arguments})"));
+            queries.push(format!("SELECT json_pretty('[1, /* no */ 2,]'{arguments}), json_pretty('{{'{arguments})"));
+        }
         for query in queries {
             let answer = |connection: &Connection| {
                 connection.query_row(&query, [], |row| row.get::<_, Value>(0)).map_err(|error| error.to_string())
             };
             assert_eq!(answer(&ours), answer(&own), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_indented_is_bounded_before_it_is() {
+        let connection = Connection::open_in_memory().unwrap();
+        install(&connection).unwrap();
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, 1 << 20).unwrap();
+        let deep = format!("{}1{}", "[".repeat(60), "]".repeat(60));
+        let wide = format!("{}{}1{}", "[".repeat(900), "1,".repeat(100_000), "]".repeat(900));
+        for query in
+            [format!("SELECT json_pretty('{deep}', hex(zeroblob(300000)))"), format!("SELECT json_pretty('{wide}')")]
+        {
+            let error = connection.query_row(&query, [], |_| Ok(())).unwrap_err();
+            assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::TooBig));
         }
     }
 
