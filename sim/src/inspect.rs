@@ -7,6 +7,7 @@ use lockstep_node::host::SqliteVfs;
 use lockstep_node::raft::Position;
 use lockstep_node::sqlite::Digest;
 use lockstep_node::sqlite::dump::{self, Dump};
+use lockstep_node::sqlite::integrity;
 use lockstep_node::sqlite::reader::open_reader;
 use lockstep_node::state_machine::Command;
 use rusqlite::Connection;
@@ -109,6 +110,11 @@ fn read(connection: &Connection, scenario: &Scenario) -> Replica {
     let integrity = query(connection, "PRAGMA integrity_check").map(|rows| {
         let lines: Vec<String> = rows.rows.iter().flatten().map(text).collect();
         lines.join("; ")
+    });
+    // What a user's expression reports for a row is no damage: a column that reads JSON fails for a text that is none.
+    let integrity = integrity.or_else(|error| match integrity::damage(connection) {
+        Ok(None) => Ok("ok".to_owned()),
+        _ => Err(error),
     });
     Replica {
         invariants: scenario.invariants.iter().map(|invariant| value(&invariant.sql)).collect(),

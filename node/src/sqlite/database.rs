@@ -179,9 +179,12 @@ impl Database {
     /// What SQLite reports, and [`Unfit`] for a text that is not one statement, or one of unbounded cost.
     pub fn prepare<'a>(&'a self, sql: &str) -> (Result<CachedStatement<'a>, Unfit>, Seen) {
         // Before SQLite sees it: what it would take long to prepare, or recurse for.
-        let single = || self.as_user(&Seen::default(), |connection| text::check_single(connection, sql)).0;
-        let fit = self.views.borrow().refusal(sql).map_or(Ok(()), |refusal| Err(Unfit::Refused(refusal)));
-        if let Err(unfit) = fit.and_then(|()| single()) {
+        if let Some(refusal) = self.views.borrow().refusal(sql) {
+            return (Err(Unfit::Refused(refusal)), Seen::default());
+        }
+        if text::may_go_on(sql)
+            && let (Err(unfit), _) = self.as_user(&Seen::default(), |connection| text::check_single(connection, sql))
+        {
             return (Err(unfit), Seen::default());
         }
 

@@ -195,6 +195,32 @@ pub fn quote(name: &str) -> String {
 mod tests {
     use super::*;
 
+    /// What a user can define does not stand between the node and its tables, whatever it is called.
+    #[test]
+    fn views_do_not_hide_what_the_node_asks_for() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE a(x, y AS (x), z); CREATE TABLE b(k, v, PRIMARY KEY(v, k)) WITHOUT ROWID;
+                 CREATE VIEW pragma_table_list AS SELECT 'main' AS schema, '_x' AS name, 'table' AS type, 0 AS wr;
+                 CREATE VIEW pragma_table_xinfo AS SELECT 'q' AS name, 0 AS hidden, 0 AS pk, 0 AS cid, '' AS arg, '' AS schema;
+                 CREATE VIEW pragma_index_info AS SELECT 'q' AS name, 'a' AS arg, 'main' AS schema;
+                 CREATE VIEW pragma_foreign_key_list AS SELECT '_lockstep_state' AS \"table\"",
+            )
+            .unwrap();
+        let of = |name: &str, columns: &[&str], key| TableShape {
+            name: name.into(),
+            columns: columns.iter().map(|name| (*name).into()).collect(),
+            key,
+        };
+        let expected = [
+            of("a", &["x", "z"], Key::Rowid("rowid")),
+            of("b", &["k", "v"], Key::Primary(vec!["v".into(), "k".into()])),
+        ];
+        assert_eq!(tables(&connection).unwrap(), expected);
+        assert_eq!(parents(&connection, "a").unwrap(), Vec::<String>::new());
+    }
+
     #[test]
     fn a_random_name_is_one_after_all_four_numbers_are_taken() {
         let found = |names: &[&'static str]| random_name(names.iter().copied());

@@ -9,15 +9,15 @@ use super::INTERNAL_TABLES;
 use super::authorizer::{RANDOM_CONSTRAINT, local_table};
 use super::database::Unfit;
 
+/// Whether a text may go on after its first statement: only one with a semicolon in its middle can.
+pub(super) fn may_go_on(sql: &str) -> bool {
+    sql.trim_end_matches(|character: char| character == ';' || character.is_ascii_whitespace()).contains(';')
+}
+
 /// Refuses a text that goes on after its first statement.
 ///
-/// rusqlite finds that out by preparing what follows, and so on: thousands of short statements would take its stack. Only a
-/// text with a semicolon in its middle can go on.
+/// rusqlite finds that out by preparing what follows, and so on: thousands of short statements would take its stack.
 pub(super) fn check_single(connection: &Connection, sql: &str) -> Result<(), Unfit> {
-    let body = sql.trim_end_matches(|character: char| character == ';' || character.is_ascii_whitespace());
-    if !body.contains(';') {
-        return Ok(());
-    }
     let mut rest = sql;
     // Empty statements are no statements: what counts is where the first that is one ends.
     loop {

@@ -161,7 +161,9 @@ fn outcome(result: &StatementResult) -> Outcome {
     }
 }
 
-/// Whether Lockstep itself refuses, and not SQLite.
+/// Whether Lockstep itself refuses, and not SQLite: also where a budget is used up, of which plain SQLite has none.
 pub fn is_refusal(error: &lockstep_node::api::SqlError) -> bool {
     error.code == 0
+        || error.code == rusqlite::ffi::SQLITE_INTERRUPT
+        || error.message.contains("holds too much in between")
 }

@@ -52,7 +52,11 @@ impl Generator {
         let name = self.schema.name("t");
         let columns: Vec<Column> = table.columns.iter().take(4).cloned().collect();
         let list = names(&columns).join(", ");
-        let condition = self.condition(&Scope::of(table, ""), 1);
+        // Where clients share a schema, all of it must come about, whatever the rows hold.
+        let condition = match self.options.restore {
+            true => "1".to_owned(),
+            false => self.condition(&Scope::of(table, ""), 1),
+        };
         let sql = format!("CREATE TABLE {name} AS SELECT {list} FROM {} WHERE {condition} LIMIT 20", table.name);
         let plain = |column: Column| Column { generated: false, required: false, primary: false, ..column };
         let columns: Vec<Column> = columns.into_iter().map(plain).collect();
