@@ -42,7 +42,7 @@ pub struct BadLimits;
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            statement_steps: 20_000_000,
+            statement_steps: 10_000_000,
             entry_steps: 40_000_000,
             // A value of 1 MiB, and the rest of its row.
             value_bytes: (1 << 20) + (64 << 10),

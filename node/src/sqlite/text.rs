@@ -20,10 +20,10 @@ pub(super) fn may_go_on(sql: &str) -> bool {
 pub(super) fn check_single(connection: &Connection, sql: &str) -> Result<(), Unfit> {
     let mut rest = sql;
     // Empty statements are no statements: what counts is where the first that is one ends.
-    loop {
+    while !rest.is_empty() {
         let (is_empty, end) = prepare_first(connection, rest)?;
         rest = &rest[end..];
-        if !is_empty || rest.is_empty() {
+        if !is_empty {
             break;
         }
     }

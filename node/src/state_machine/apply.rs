@@ -96,17 +96,20 @@ impl<R: Rules> StateMachine<R> {
         match self.attempt(entries, &asked, &Losses::default()) {
             Ok(applied) => Ok(applied),
             Err(Interruption::Fatal(fatal)) => Err(fatal),
-            Err(Interruption::Lost(..)) => {
+            Err(Interruption::Lost(place, loss)) => {
                 self.restore(before, true)?;
-                entries.iter().zip(&asked).map(|(entry, asked)| self.apply_alone(entry, asked)).collect()
+                // In a transaction of its own an entry would have done the same up to there.
+                let known =
+                    |alone: bool| if alone { Losses([(place, loss.clone())].into()) } else { Losses::default() };
+                let each = entries.iter().zip(&asked);
+                each.map(|(entry, asked)| self.apply_alone(entry, asked, known(entries.len() == 1))).collect()
             }
         }
     }
 
-    /// Applies an entry in a transaction of its own, leaving out what was found to end it.
-    fn apply_alone(&mut self, entry: &Entry, asked: &Option<Asked>) -> Result<Applied, Fatal> {
+    /// Applies an entry in a transaction of its own, leaving out what was found to end it: `losses` are known from the start.
+    fn apply_alone(&mut self, entry: &Entry, asked: &Option<Asked>, mut losses: Losses) -> Result<Applied, Fatal> {
         let before = self.state;
-        let mut losses = Losses::default();
         loop {
             match self.attempt(std::slice::from_ref(entry), std::slice::from_ref(asked), &losses) {
                 Ok(mut applied) => return Ok(applied.remove(0)),
