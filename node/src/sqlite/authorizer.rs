@@ -34,6 +34,8 @@ struct State {
     user: AtomicBool,
     /// The statement drops something: SQLite itself then reads the root pages, and the statement has no expressions.
     drops: AtomicBool,
+    /// The statement creates an index: what it calls, the index must find again.
+    indexes: AtomicBool,
     /// The statement alters a table: SQLite itself may then check the rows that are there, and the statement has no query.
     alters: AtomicBool,
     /// That table.
@@ -64,6 +66,7 @@ impl Authorizer {
     pub fn as_user<T>(&self, before: &Seen, work: impl FnOnce() -> T) -> (T, Seen) {
         let state = &*self.0;
         state.drops.store(false, Ordering::Relaxed);
+        state.indexes.store(false, Ordering::Relaxed);
         state.alters.store(before.alters.is_some(), Ordering::Relaxed);
         state.schema.store(false, Ordering::Relaxed);
         state.asked.store(false, Ordering::Relaxed);
@@ -104,6 +107,9 @@ impl State {
         if matches!(context.action, AuthAction::DropTable { .. } | AuthAction::DropIndex { .. }) {
             self.drops.store(true, Ordering::Relaxed);
         }
+        if matches!(context.action, AuthAction::CreateIndex { .. }) {
+            self.indexes.store(true, Ordering::Relaxed);
+        }
         if let AuthAction::AlterTable { table_name, .. } = context.action {
             self.alters.store(true, Ordering::Relaxed);
             *self.altered.lock().expect("nothing panics while it holds the lock") = Some(table_name.to_owned());
@@ -132,6 +138,9 @@ impl State {
         match *action {
             AuthAction::Read { table_name, column_name: "rootpage" } if is_schema(table_name) => {
                 (!self.drops.load(Ordering::Relaxed)).then(|| ROOT_PAGE.to_owned())
+            }
+            AuthAction::Function { function_name } if self.indexes.load(Ordering::Relaxed) => {
+                functions::refusal_in_index(function_name)
             }
             AuthAction::Reindex { .. } => (!self.schema.load(Ordering::Relaxed)).then(|| REINDEX.to_owned()),
             _ => None,

@@ -62,6 +62,19 @@ pub fn refusal(name: &str) -> Option<String> {
     ))
 }
 
+/// Why a function is refused in an index, or `None` if it may be called there. Whether a value is JSON is known of one that a
+/// JSON function just returned, and no longer when it is read from its row: an index would not find it again.
+pub fn refusal_in_index(name: &str) -> Option<String> {
+    const BY_SUBTYPE: [&str; 7] = ["array", "array_insert", "insert", "object", "quote", "replace", "set"];
+    let name = name.to_ascii_lowercase();
+    let rest = name.strip_prefix("jsonb_").or_else(|| name.strip_prefix("json_"))?;
+    BY_SUBTYPE.contains(&rest).then(|| {
+        format!(
+            "{name}() in an index is refused: its result depends on how a value was made, which the row does not tell"
+        )
+    })
+}
+
 /// Functions whose result follows from their arguments, the entry's time and the entry's seed. Sorted.
 const ALLOWED: &[&str] = &[
     "->",

@@ -301,6 +301,17 @@ ALTER TABLE self ADD COLUMN e REFERENCES self(a)
 -- error 1: no such table
 INSERT INTO self(a) VALUES (1)
 
+-- # what an index calls depends on how a value was made
+-- converges
+CREATE TABLE t(a, c)
+-- refused: in an index is refused
+CREATE INDEX i ON t(a) WHERE c IS NOT json_quote(c)
+CREATE INDEX i ON t(json_array(c))
+CREATE UNIQUE INDEX i ON t(a, jsonb_set('{}', '$.a', c))
+-- converges
+CREATE INDEX i ON t(c ->> '$.a', json_extract(c, '$.b'), replace(a, 'x', 'y'))
+INSERT INTO t VALUES (1, json('[1]'))
+
 -- # words that are no columns until there is one of that name
 -- converges
 CREATE TABLE t(a, b, c CHECK (rowid > 0))
