@@ -8,7 +8,7 @@
 //! | [`Limits::pattern_bytes`] | the length of a pattern of LIKE and GLOB | fails with code 1 |
 //! | [`Limits::temporary_bytes`] | what one connection sorts and holds in between, beyond its cache | fails with code 13, `SQLITE_FULL` |
 //!
-//! The rest, [`SQLITE`], is the same in every cluster: it bounds how long SQLite takes to prepare a statement, how deep it
+//! The rest is the same in every cluster: it bounds how long SQLite takes to prepare a statement, how deep it
 //! recurses, and keeps tables to what the node's own queries can read back.
 
 use bytes::Bytes;
