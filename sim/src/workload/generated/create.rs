@@ -296,7 +296,8 @@ impl Generator {
 
     /// An expression that an index may have: Lockstep refuses those that ask how a value was made.
     fn indexed(&mut self, scope: &Scope, draw: fn(&mut Generator, &Scope, u32) -> String) -> String {
-        const BY_SUBTYPE: [&str; 5] = ["json_quote", "json_set", "json_insert", "json_array(", "json_object"];
+        const BY_SUBTYPE: [&str; 6] =
+            ["json_quote", "json_set", "json_insert", "json_replace", "json_array(", "json_object"];
         let expression = draw(self, scope, 1);
         if BY_SUBTYPE.iter().any(|name| expression.contains(name)) { "1".to_owned() } else { expression }
     }
