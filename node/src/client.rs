@@ -151,7 +151,8 @@ impl<T: Transport> Client<T> {
             self.session = match registered {
                 Ok(reply) => Session::Open { session: reply.index, next: 1 },
                 Err(End::Unsupported(_)) => Session::Unsupported,
-                // Any other refusal is about this one request, and the next command registers again. A session that was opened unbeknown to the client harms nobody; the command itself was not sent.
+                // Any other refusal concerns this request only; the next command registers again. A session that the
+                // client does not know of is harmless, and the command itself was not sent.
                 Err(end) => return Err(Failure::NotExecuted(format!("no session could be registered: {end}"))),
             };
         }

@@ -1,7 +1,7 @@
 //! What a request may be, whatever the state of the cluster: checked before anything is done about it.
 //!
 //! **Invariant:** whatever passes here can be passed on to the leader, written to the log, sent to every peer and answered,
-//! and each of those fits one frame. Whoever sends more is told the limit.
+//! and each of those fits one frame. A request that exceeds a limit is refused with that limit.
 
 use crate::api::{Command, Member, MemberChange, Request, SessionSequence};
 use crate::wire;
@@ -21,7 +21,7 @@ const ADDRESS_BYTES_MAX: usize = 260;
 /// The most members that a change may lead to. Each is in every configuration and in every list of members.
 pub(super) const MEMBERS_MAX: usize = 64;
 
-/// Whether a request of so many bytes can be read at all.
+/// Checks the encoded length of a request, before it is decoded.
 ///
 /// # Errors
 /// The refusal.

@@ -11,8 +11,8 @@
 //! What may have been done is answered as unknown, all else as unavailable. While the node boots, or stops, it takes no
 //! requests on, and each is turned away as it arrives.
 //!
-//! **Invariant:** each request is answered once, at its deadline at the latest. Whoever keeps something for a request
-//! lets go of it when the request is no longer open ([`Deadlines::take_expired`]).
+//! **Invariant:** each request is answered once, at its deadline at the latest. State kept for a request
+//! is dropped when the request is no longer open ([`Deadlines::take_expired`]).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -56,7 +56,7 @@ pub struct Options {
     pub copy_chunk_bytes: usize,
     /// After so long without an answer a chunk is sent again.
     pub copy_patience: Duration,
-    /// A read beside the log that takes more than about so many of SQLite's instructions fails: while it runs it keeps its
+    /// Maximum instructions of SQLite per read beside the log, in thousands rounded down. While a read runs it keeps its
     /// connection, and SQLite's log cannot be copied as a whole. They should take about as long as [`Options::answer`], since
     /// after that nobody waits for the read.
     pub read_instructions_max: u64,

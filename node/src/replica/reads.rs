@@ -32,7 +32,7 @@ pub(super) struct Reads {
     file: String,
     /// The connections that no job has.
     idle: Vec<Reader>,
-    /// The jobs that are running, and whom each reads for.
+    /// Running jobs, with the requests that each serves.
     running: BTreeMap<u64, Vec<RequestId>>,
     /// Those for which the core finds out what must be applied.
     asked: BTreeMap<ReadId, Asked>,

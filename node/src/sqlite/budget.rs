@@ -35,7 +35,7 @@ impl Budget {
         Ok(budget)
     }
 
-    /// Counts from here on, up to so many instructions.
+    /// Starts counting. The statement is interrupted after `steps` instructions.
     pub fn begin(&self, steps: u64) {
         self.0.looks_left.store(steps / u64::from(LOOK_EVERY), Ordering::Relaxed);
         self.0.counts.store(true, Ordering::Relaxed);

@@ -74,6 +74,7 @@ impl Vfs {
         vfs.szOsFile = file::SIZE + vfs.szOsFile.max(0);
         vfs.xOpen = Some(open);
         vfs.xDelete = Some(delete);
+        vfs.xAccess = Some(access);
         vfs.xCurrentTime = Some(current_time);
         vfs.xCurrentTimeInt64 = Some(current_time_int64);
         let shim = Box::new(Shim {
@@ -181,6 +182,15 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, path: *const c_char, syn
     // SAFETY: the base outlives the shim; it is given what SQLite gave.
     shim.heard(unsafe {
         (*shim.base).xDelete.map_or(ffi::SQLITE_IOERR_DELETE, |method| method(shim.base, path, sync_directory))
+    })
+}
+
+unsafe extern "C" fn access(vfs: *mut ffi::sqlite3_vfs, path: *const c_char, flags: c_int, out: *mut c_int) -> c_int {
+    // SAFETY: as in `open`.
+    let shim = unsafe { &*vfs.cast::<Shim>() };
+    // SAFETY: the base outlives the shim; it is given what SQLite gave.
+    shim.heard(unsafe {
+        (*shim.base).xAccess.map_or(ffi::SQLITE_IOERR_ACCESS, |method| method(shim.base, path, flags, out))
     })
 }
 
